@@ -1,0 +1,272 @@
+"""The seam between Mist and the outside: data that goes in, data that comes out, and who acts.
+
+Three actors make an `Engine`: `Git` brings code, `Containers` (Docker) builds and runs it, `Proxy`
+(Traefik) sends traffic to it. All calls block; long ones take a `Deadline` and a `LineSink` and end
+what they started (process, build, container) when the deadline says so.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from apps.engine.deadline import Deadline
+
+LineSink = Callable[[str], None]
+"""Takes one line of output, without its newline, as soon as it is there."""
+
+
+@dataclass(frozen=True)
+class EngineConfig:
+    """Where things are and which ports they use; made once from the settings."""
+
+    instance: str
+    """Short id of this Mist: labels carry it, so that two Mists on one engine never meet."""
+    data_dir: Path
+    docker_host: str = ""
+    """Socket of the engine, empty for the usual one (DOCKER_HOST, else /var/run/docker.sock)."""
+    bind: str = "0.0.0.0"
+    """Address that the public entry points listen on."""
+    http_port: int = 80
+    https_port: int = 443
+    probe_port: int = 8081
+    """Internal entry point for health checks, on 127.0.0.1 only."""
+    proxy_api_port: int = 8082
+    """Traefik's own API, on 127.0.0.1 only."""
+    network_pool: str = "10.192.0.0/12"
+    """Each project's network takes a free /24 of this."""
+    build_cgroup: str = ""
+
+
+# ------------------------------------------------------------------------------------------- git
+
+
+@dataclass(frozen=True)
+class Commit:
+    sha: str
+    message: str
+    """First line of the message."""
+    author: str
+    committed_at: dt.datetime
+
+
+class Git(Protocol):
+    def fetch(
+        self, *, url: str, mirror: Path, ref: str, log: LineSink, deadline: Deadline
+    ) -> Commit:
+        """Bring the commit that `ref` (a branch, tag or 40-digit SHA) means now into the bare
+        `mirror`, shallow. An interrupted or broken mirror is made anew. Raises `InvalidSource`,
+        `BranchNotFound`, `CloneFailed`, `OutOfDisk`, `TimedOut`, `Cancelled`."""
+        ...
+
+    def checkout(self, *, mirror: Path, sha: str, target: Path, deadline: Deadline) -> None:
+        """Write the commit's files to `target`, which must not exist yet. No hooks, filters or
+        submodules run."""
+        ...
+
+
+# ------------------------------------------------------------------------------------ containers
+
+
+@dataclass(frozen=True)
+class BuildSpec:
+    context: Path
+    """The app's root directory inside the checkout (already resolved and checked)."""
+    dockerfile: Path
+    """Absolute path of the Dockerfile (already resolved and checked to lie in the checkout)."""
+    image: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    args: Mapping[str, str] = field(default_factory=dict)
+    """Build arguments. Values reach the build through the environment, never a command line."""
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    """BuildKit secrets, id → value, mounted with RUN --mount=type=secret,id=…"""
+    no_cache: bool = False
+
+
+@dataclass(frozen=True)
+class ContainerSpec:
+    name: str
+    image: str
+    network: str
+    env: Mapping[str, str] = field(repr=False)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    memory_mb: int = 512
+    cpus: float = 1.0
+    pids: int = 512
+    restart: str = "unless-stopped"
+    stop_timeout: int = 10
+    command: tuple[str, ...] = ()
+    """Empty for the image's own."""
+
+
+class ContainerStatus(enum.StrEnum):
+    CREATED = "created"
+    RUNNING = "running"
+    RESTARTING = "restarting"
+    PAUSED = "paused"
+    EXITED = "exited"
+    DEAD = "dead"
+    REMOVING = "removing"
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container as the engine sees it now."""
+
+    id: str
+    name: str
+    status: ContainerStatus
+    labels: Mapping[str, str]
+    image: str = ""
+    exit_code: int | None = None
+    out_of_memory: bool = False
+    restarts: int = 0
+    started_at: dt.datetime | None = None
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    """Network name → IP address."""
+
+
+@dataclass(frozen=True)
+class ContainerEvent:
+    action: str
+    """start, die, oom, stop, destroy, restart, health_status…"""
+    container_id: str
+    labels: Mapping[str, str]
+    time: dt.datetime
+    exit_code: int | None = None
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    version: str
+    api_version: str
+
+
+class Containers(Protocol):
+    """The Docker engine. Every method raises `EngineUnavailable` when it does not answer."""
+
+    def info(self) -> EngineInfo: ...
+
+    def ensure_network(self, name: str, *, labels: Mapping[str, str]) -> None:
+        """Make the bridge network with a free /24 of the pool unless it is there. Safe when two
+        callers race."""
+        ...
+
+    def remove_network(self, name: str) -> None:
+        """Gone or absent afterwards."""
+        ...
+
+    def build(self, spec: BuildSpec, *, log: LineSink, deadline: Deadline) -> str:
+        """Build and tag; returns the image id. Raises `BuildFailed` (sentence names the step),
+        `OutOfDisk`, `TimedOut`, `Cancelled`; the build itself is stopped in the engine then."""
+        ...
+
+    def image_exists(self, image: str) -> bool: ...
+
+    def exposed_ports(self, image: str) -> tuple[int, ...]:
+        """TCP ports that the image EXPOSEs, ascending."""
+        ...
+
+    def remove_image(self, image: str) -> None:
+        """Gone, absent or still in use (then left alone) afterwards."""
+        ...
+
+    def start(self, spec: ContainerSpec) -> Container:
+        """Create and start. A container of the same name is replaced. Nothing is left behind
+        when it fails: raises `StartFailed`."""
+        ...
+
+    def resume(self, container_id: str) -> None:
+        """Start a stopped container again. Raises `StartFailed`."""
+        ...
+
+    def stop(self, container_id: str, *, timeout: int = 10) -> None:
+        """SIGTERM, then SIGKILL after `timeout` seconds. Absent or stopped is fine."""
+        ...
+
+    def remove(self, container_id: str) -> None:
+        """Kill and remove with its anonymous volumes, absent is fine. Named volumes stay."""
+        ...
+
+    def inspect(self, container_id: str) -> Container | None: ...
+
+    def list(self, *, labels: Mapping[str, str]) -> list[Container]:
+        """All containers, stopped ones too, that carry every given label."""
+        ...
+
+    def logs(self, container_id: str, *, tail: int = 200, timestamps: bool = False) -> list[str]:
+        """Last lines, stdout and stderr together, decoded with replacement."""
+        ...
+
+    def follow_logs(
+        self, container_id: str, *, tail: int = 200, deadline: Deadline
+    ) -> Iterator[str]:
+        """Last lines, then new ones as they come, until the container or the deadline ends."""
+        ...
+
+    def events(self, *, labels: Mapping[str, str], deadline: Deadline) -> Iterator[ContainerEvent]:
+        """Events of containers that carry the labels, as they come, until the deadline ends or
+        the engine goes away (`EngineUnavailable`)."""
+        ...
+
+
+# ----------------------------------------------------------------------------------------- proxy
+
+
+@dataclass(frozen=True)
+class ProbeResult:
+    status: int | None
+    """HTTP status that the app answered, None when nothing answered."""
+    milliseconds: float
+    reason: str = ""
+    """Why there was no good answer, in words."""
+
+    @property
+    def healthy(self) -> bool:
+        """2xx and 3xx count as healthy."""
+        return self.status is not None and 200 <= self.status < 400
+
+
+class Proxy(Protocol):
+    """Traefik. Methods raise `ProxyUnavailable` when it does not answer."""
+
+    def running(self) -> bool: ...
+
+    def ensure_running(self) -> None:
+        """Start the detached proxy unless one of this instance runs already."""
+        ...
+
+    def stop(self) -> None: ...
+
+    def probe(self, *, host: str, path: str, timeout: float = 5.0) -> ProbeResult:
+        """One GET through the internal probe entry point with that Host. An answer that Traefik
+        itself gives because nothing is behind it (404 for no such router, 502, 503, 504) has
+        status None."""
+        ...
+
+    def write_routes(self, app: str, routes: Mapping[str, Any]) -> None:
+        """Put the app's dynamic configuration in place atomically (temp file, fsync, rename)."""
+        ...
+
+    def read_routes(self, app: str) -> Mapping[str, Any] | None: ...
+
+    def remove_routes(self, app: str) -> None: ...
+
+    def wait_for_route(self, *, router: str, service: str, deadline: Deadline) -> None:
+        """Return once Traefik's API shows that `router` (of the file provider) is enabled and
+        points at `service`, and that the service has a server. Raises `SwitchFailed`."""
+        ...
+
+    def wait_until_gone(self, *, router: str, deadline: Deadline) -> None: ...
+
+
+@dataclass(frozen=True)
+class Engine:
+    git: Git
+    containers: Containers
+    proxy: Proxy
+    config: EngineConfig

@@ -1,0 +1,71 @@
+"""What can go wrong outside Mist: one class per reason, each with a sentence for a person.
+
+`sentence` says what failed, `hint` what to do next, `detail` holds the last lines of output that
+show it. None of them may hold a secret.
+"""
+
+
+class EngineError(Exception):
+    """Base of all reasons. `str(error)` is the sentence."""
+
+    def __init__(self, sentence: str, *, hint: str = "", detail: str = "") -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.hint = hint
+        self.detail = detail
+
+
+class EngineUnavailable(EngineError):
+    """The Docker engine does not answer, or refuses us."""
+
+
+class ProxyUnavailable(EngineError):
+    """Traefik does not answer, or cannot be started."""
+
+
+class InvalidSource(EngineError, ValueError):
+    """A repository address, ref or path that Mist does not accept."""
+
+
+class CloneFailed(EngineError):
+    """Git could not fetch or check out the commit."""
+
+
+class BranchNotFound(CloneFailed):
+    """The branch or commit does not exist; the sentence names the branches that do."""
+
+
+class BuildFailed(EngineError):
+    """The image could not be built; `detail` holds the failing step's last lines."""
+
+
+class DockerfileNotFound(BuildFailed):
+    """There is no Dockerfile where the app says; the hint names those that were found."""
+
+
+class StartFailed(EngineError):
+    """The container could not be created or started."""
+
+
+class HealthCheckFailed(EngineError):
+    """The container never answered well on its port."""
+
+
+class SwitchFailed(EngineError):
+    """The proxy did not take up the new route in time."""
+
+
+class OutOfDisk(EngineError):
+    """No space left for a clone, a build or a log."""
+
+
+class TimedOut(EngineError):
+    """A step took longer than its limit."""
+
+
+class Cancelled(EngineError):
+    """A person asked for the work to end."""
+
+
+class HostProblem(EngineError):
+    """The machine lacks something Mist needs: a free port, a program, a permission."""
