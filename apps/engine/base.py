@@ -7,6 +7,7 @@ what they started (process, build, container) when the deadline says so.
 
 from __future__ import annotations
 
+import builtins
 import datetime as dt
 import enum
 from collections.abc import Callable, Iterator, Mapping
@@ -198,7 +199,9 @@ class Containers(Protocol):
         """All containers, stopped ones too, that carry every given label."""
         ...
 
-    def logs(self, container_id: str, *, tail: int = 200, timestamps: bool = False) -> list[str]:
+    def logs(
+        self, container_id: str, *, tail: int = 200, timestamps: bool = False
+    ) -> builtins.list[str]:
         """Last lines, stdout and stderr together, decoded with replacement."""
         ...
 
