@@ -155,12 +155,12 @@ def check_relative_path(text: str) -> str:
     example = "for example services/web or deploy/Dockerfile"
     if len(text) > MAX_PATH:
         raise InvalidSource(f"A path in the repository has at most {MAX_PATH} characters.")
-    if "\\" in text or text != text.strip() or not _is_printable(text):
+    parts = [part for part in text.split("/") if part not in {"", "."}]
+    if "\\" in text or not _is_printable(text) or any(part != part.strip() for part in parts):
         raise InvalidSource(
             "A path in the repository has no backslash, no control character and no space at "
-            f"either end, {example}."
+            f"either end of a name, {example}."
         )
-    parts = [part for part in text.split("/") if part not in {"", "."}]
     if text.startswith("/") or ".." in parts:
         raise InvalidSource(
             f"A path is relative to the repository's root and stays inside it, {example}."

@@ -305,6 +305,7 @@ def test_it_refuses_other_relative_paths(text: str) -> None:
 
 
 @given(st.text(max_size=40) | st.from_regex(r"[./a\\ ]{0,20}"))
+@example("./ 0")
 def test_an_accepted_path_is_stable_and_stays_inside(text: str) -> None:
     try:
         path = check_relative_path(text)
