@@ -53,7 +53,7 @@ def respond(
     given = {name.lower(): value for name, value in headers.items()}
     protocol = given.get("git-protocol", "")
     service = parse_qs(query).get("service", [""])[-1]
-    if path_info == "/git-receive-pack" or service == "git-receive-pack":
+    if "git-receive-pack" in {service, path_info.removeprefix("/")}:
         return _plain(403, "This repository can only be read.")
     if path_info == "/info/refs" and method in {"GET", "HEAD"}:
         if service != "git-upload-pack":

@@ -24,7 +24,7 @@ from apps.engine.errors import (
 )
 from apps.engine.git import CommandLineGit
 from apps.engine.git_errors import disk_errors_explained, explain
-from apps.engine.git_process import git_environment
+from apps.engine.git_process import git_environment, run_git
 from tests.engine.git_host import GitHost, Origin
 
 Fetch = Callable[..., Commit]
@@ -263,11 +263,12 @@ def test_git_sees_nothing_of_mists_settings(
     monkeypatch.setenv("GIT_SSL_CAINFO", "/etc/own-ca.pem")
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     assert fetch(origin.url).message == "Begin"
-    environment = git_environment()
-    assert "DATABASE_URL" not in environment
-    assert "GIT_DIR" not in environment
-    assert environment["GIT_SSL_CAINFO"] == "/etc/own-ca.pem"
-    assert environment["HTTPS_PROXY"] == "http://127.0.0.1:9"
+    seen = run_git(["-c", "alias.show-environment=!env", "show-environment"], deadline=Deadline(10))
+    assert "s3cret" not in seen.stdout
+    assert "/nonexistent/objects" not in seen.stdout
+    assert str(script) not in seen.stdout
+    assert "GIT_SSL_CAINFO=/etc/own-ca.pem" in seen.stdout.splitlines()
+    assert "HTTPS_PROXY=http://127.0.0.1:9" in seen.stdout.splitlines()
     assert not marker.exists()
 
 

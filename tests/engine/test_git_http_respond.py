@@ -104,13 +104,22 @@ def test_an_odd_protocol_is_not_passed_on(repo: Path) -> None:
         assert advertise_refs(repo, protocol=odd) == advertise_refs(repo, protocol="")
 
 
+def children() -> set[str]:
+    """Processes that this one started and has not reaped."""
+    lists = Path("/proc/self/task").glob("*/children")
+    return {pid for file in lists for pid in file.read_text().split()}
+
+
 def test_a_client_that_goes_away_ends_git(repo: Path) -> None:
     sha = git(repo, "rev-parse", "HEAD")
     lines = [f"want {sha}\n", "done\n"]
     wants = "".join(f"{len(line) + 4:04x}{line}" for line in lines)
     body = f"0011command=fetch0001{wants}0000".encode()
     answer = respond(repo, "POST", "/git-upload-pack", "", _ASK, body)
+    before = children()
     assert next(answer.chunks)
+    assert children() > before
     assert processes_of(repo) != []
     answer.chunks.close()  # type: ignore[attr-defined]
     wait_until_gone(repo)
+    assert children() <= before

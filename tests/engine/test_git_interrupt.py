@@ -137,7 +137,9 @@ def test_left_over_locks_and_packs_are_in_nobodys_way(origin: Origin, mirror: Pa
     left = ["shallow.lock", "config.lock", "refs/mist/fetched.lock", "objects/pack/tmp_pack_x"]
     for name in left:
         (mirror / name).write_bytes(b"half")
-    assert fetch(origin, mirror).sha == tip
+    log: list[str] = []
+    assert fetch(origin, mirror, log=log).sha == tip
+    assert not any("damaged" in line for line in log)
     assert not any((mirror / name).exists() for name in left)
 
 
@@ -229,8 +231,10 @@ def test_a_mist_that_is_killed_leaves_a_mirror_that_works(
         mist.send_signal(signal.SIGKILL)
         mist.wait()
     assert processes_of(mirror) != []
+    log: list[str] = []
     with pytest.raises(TimedOut):
-        fetch(origin, mirror, deadline=Deadline(0.3))
+        fetch(origin, mirror, deadline=Deadline(0.3), log=log)
+    assert log == ["Waiting for another fetch of this repository to end."]
     git_host.stalled.clear()
     assert fetch(origin, mirror).sha == origin.git("rev-parse", "HEAD")
     wait_until_gone(mirror)
