@@ -1,0 +1,128 @@
+"""Deployments: one attempt to bring one commit of one app live."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from apps.projects.models import App
+
+
+class Status(models.TextChoices):
+    """Where a deployment stands. `lifecycle` holds the legal moves."""
+
+    QUEUED = "queued", "Queued"
+    CLONING = "cloning", "Cloning"
+    BUILDING = "building", "Building"
+    STARTING = "starting", "Starting"
+    CHECKING = "checking", "Checking"
+    SWITCHING = "switching", "Switching"
+    LIVE = "live", "Live"
+    RETIRED = "retired", "Replaced"
+    FAILED = "failed", "Failed"
+    CANCELLED = "cancelled", "Cancelled"
+    SKIPPED = "skipped", "Skipped"
+
+
+RUNNING = (
+    Status.CLONING,
+    Status.BUILDING,
+    Status.STARTING,
+    Status.CHECKING,
+    Status.SWITCHING,
+)
+"""A worker is at it."""
+
+UNFINISHED = (Status.QUEUED, *RUNNING)
+
+
+class Deployment(models.Model):
+    """The row is the truth about the work; only `lifecycle` writes `status`."""
+
+    class Trigger(models.TextChoices):
+        MANUAL = "manual", "started by hand"
+        COMMAND = "command", "started on the command line"
+        DEMO = "demo", "demo"
+
+    app = models.ForeignKey(App, on_delete=models.CASCADE, related_name="deployments")
+    number = models.PositiveIntegerField()
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.QUEUED)
+    trigger = models.CharField(max_length=10, choices=Trigger.choices, default=Trigger.MANUAL)
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    ref = models.CharField(max_length=250)
+    no_cache = models.BooleanField(default=False)
+    created_at = models.DateTimeField(default=timezone.now)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    commit = models.CharField(max_length=40, blank=True, default="")
+    commit_message = models.CharField(max_length=500, blank=True, default="")
+    commit_author = models.CharField(max_length=200, blank=True, default="")
+    committed_at = models.DateTimeField(null=True, blank=True)
+
+    image = models.CharField(max_length=200, blank=True, default="")
+    container_id = models.CharField(max_length=64, blank=True, default="")
+    port = models.PositiveIntegerField(null=True, blank=True)
+    milliseconds = models.PositiveIntegerField(null=True, blank=True)
+    """How long the last good health check took."""
+
+    stages = models.JSONField(default=dict, blank=True)
+    """Status → [begin, end or null], in seconds since the epoch."""
+    failed_stage = models.CharField(max_length=10, blank=True, default="")
+    failure = models.CharField(max_length=500, blank=True, default="")
+    failure_hint = models.TextField(blank=True, default="")
+    failure_detail = models.TextField(blank=True, default="")
+
+    owner = models.CharField(max_length=64, blank=True, default="")
+    heartbeat_at = models.DateTimeField(null=True, blank=True)
+    cancelled_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    cancel_requested_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("-id",)
+        indexes = (
+            models.Index(fields=("status", "id"), name="deployment_queue"),
+            models.Index(fields=("app", "-id"), name="deployment_of_app"),
+        )
+        constraints = (
+            models.UniqueConstraint(fields=("app", "number"), name="deployment_number_per_app"),
+            models.UniqueConstraint(
+                fields=("app",), condition=Q(status=Status.LIVE), name="one_live_per_app"
+            ),
+            models.UniqueConstraint(
+                fields=("app",),
+                condition=Q(status__in=[str(s) for s in RUNNING]),
+                name="one_running_per_app",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.app} #{self.number}"
+
+    @property
+    def is_unfinished(self) -> bool:
+        return self.status in UNFINISHED
+
+    @property
+    def short_commit(self) -> str:
+        return self.commit[:7]
+
+    @property
+    def title(self) -> str:
+        """What lists call it."""
+        return self.commit_message or f"Deploy {self.ref}"
+
+    @property
+    def container_name(self) -> str:
+        return f"mist-{self.app.label}-{self.pk}"
+
+    @property
+    def service(self) -> str:
+        """Traefik's name for this deployment's container."""
+        return f"mist-{self.app_id}-{self.pk}"

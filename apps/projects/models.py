@@ -1,0 +1,137 @@
+"""Projects, their apps and the apps' environment variables."""
+
+from __future__ import annotations
+
+import hashlib
+
+from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.utils import timezone
+
+from apps.projects.fields import EncryptedTextField
+
+DNS_LABEL_MAX = 63  # RFC 1035, section 2.3.4
+
+
+def address_label(project: str, app: str, *, salt: str = "") -> str:
+    """The first part of an app's own host name: `<app>-<project>`.
+
+    Cut to a DNS label with a short hash where it is too long, or where `salt` says that the plain
+    one is taken (`a-b` in `c` and `a` in `b-c` give the same).
+    """
+    label = f"{app}-{project}"
+    if len(label) <= DNS_LABEL_MAX and not salt:
+        return label
+    digest = hashlib.sha256(f"{app}/{project}/{salt}".encode()).hexdigest()[:6]
+    return f"{label[: DNS_LABEL_MAX - 7].rstrip('-')}-{digest}"
+
+
+class Project(models.Model):
+    """Apps that belong together; they share a Docker network that nobody else is on."""
+
+    slug = models.SlugField("name", max_length=40, unique=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+
+    class Meta:
+        ordering = ("slug",)
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class App(models.Model):
+    """One program: a repository, a branch, how to build it and how to run it."""
+
+    class Wanted(models.TextChoices):
+        """What a person asked for."""
+
+        RUNNING = "running"
+        STOPPED = "stopped"
+
+    class Observed(models.TextChoices):
+        """What the engine was last seen to do."""
+
+        NONE = "none", "No deployment"
+        RUNNING = "running", "Running"
+        UNHEALTHY = "unhealthy", "Unhealthy"
+        CRASHED = "crashed", "Crashed"
+        STOPPED = "stopped", "Stopped"
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="apps")
+    slug = models.SlugField("name", max_length=40)
+    label = models.CharField(max_length=DNS_LABEL_MAX, unique=True, editable=False)
+    repository = models.CharField(max_length=2000)
+    branch = models.CharField(max_length=250, default="main")
+    root_directory = models.CharField(max_length=250, blank=True, default="")
+    dockerfile = models.CharField(max_length=250, default="Dockerfile")
+    port = models.PositiveIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(65535)]
+    )
+    health_path = models.CharField(max_length=250, default="/")
+    memory_mb = models.PositiveIntegerField(default=512, validators=[MinValueValidator(16)])
+    cpus = models.DecimalField(
+        max_digits=5, decimal_places=2, default=1, validators=[MinValueValidator(0.1)]
+    )
+    wanted = models.CharField(max_length=10, choices=Wanted.choices, default=Wanted.RUNNING)
+    observed = models.CharField(max_length=10, choices=Observed.choices, default=Observed.NONE)
+    observed_detail = models.CharField(max_length=200, blank=True, default="")
+    last_number = models.PositiveIntegerField(default=0, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    environment_changed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        ordering = ("slug",)
+        constraints = (
+            models.UniqueConstraint(fields=("project", "slug"), name="app_name_once_per_project"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.project.slug}/{self.slug}"
+
+    @property
+    def host(self) -> str:
+        """The address every app has without any DNS work."""
+        return f"{self.label}.{settings.MIST_BASE_DOMAIN}"
+
+    @property
+    def url(self) -> str:
+        """Where the app answers, as a browser on this network reaches it."""
+        port = settings.MIST_HTTP_PORT
+        return f"http://{self.host}" + ("" if port == 80 else f":{port}")
+
+
+class EnvironmentVariable(models.Model):
+    """A value the app's container, its build, or both get. The value is encrypted at rest."""
+
+    app = models.ForeignKey(App, on_delete=models.CASCADE, related_name="variables")
+    name = models.CharField(max_length=200)
+    value = EncryptedTextField(blank=True, default="")
+    at_runtime = models.BooleanField("run time", default=True)
+    at_build = models.BooleanField("build time", default=False)
+    changed_at = models.DateTimeField(default=timezone.now)
+    changed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+
+    class Meta:
+        ordering = ("name",)
+        constraints = (
+            models.UniqueConstraint(fields=("app", "name"), name="variable_name_once_per_app"),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def scope(self) -> str:
+        if self.at_runtime and self.at_build:
+            return "Build and runtime"
+        return "Build" if self.at_build else "Runtime"

@@ -1,0 +1,11 @@
+"""The Celery app: an in-process broker by default, Redis when `REDIS_URL` is set."""
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mist_project.settings")
+
+app = Celery("mist")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks(["apps.deployments", "apps.domains"])

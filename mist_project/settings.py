@@ -1,0 +1,214 @@
+"""Django's settings. Everything a person may set is an environment variable (see README)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from apps.engine.base import EngineConfig
+from mist_project.env import data_dir, env, instance_id, read_settings_file, secret_key
+
+MIST_DATA_DIR = data_dir()
+read_settings_file(MIST_DATA_DIR)
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# ------------------------------------------------------------------------------------------ Mist
+
+MIST_PORT = env.int("MIST_PORT", default=8080)
+MIST_BIND = env.str("MIST_BIND", default="0.0.0.0")
+MIST_HTTP_PORT = env.int("MIST_HTTP_PORT", default=80)
+MIST_BASE_DOMAIN = env.str("MIST_BASE_DOMAIN", default="localhost").lower().strip(".")
+MIST_URL = env.str("MIST_URL", default="").rstrip("/")
+MIST_CONCURRENT_DEPLOYMENTS = env.int("MIST_CONCURRENT_DEPLOYMENTS", default=2)
+MIST_CLONE_TIMEOUT = env.float("MIST_CLONE_TIMEOUT", default=600.0)
+MIST_BUILD_TIMEOUT = env.float("MIST_BUILD_TIMEOUT", default=1800.0)
+MIST_HEALTH_TIMEOUT = env.float("MIST_HEALTH_TIMEOUT", default=60.0)
+MIST_DRAIN_SECONDS = env.float("MIST_DRAIN_SECONDS", default=2.0)
+MIST_STOP_TIMEOUT = env.int("MIST_STOP_TIMEOUT", default=10)
+MIST_KEEP_IMAGES = env.int("MIST_KEEP_IMAGES", default=5)
+MIST_ENGINE = env.str("MIST_ENGINE", default="apps.engine.real")
+MIST_ENGINE_CONFIG = EngineConfig(
+    instance=instance_id(MIST_DATA_DIR),
+    data_dir=MIST_DATA_DIR,
+    docker_host=env.str("DOCKER_HOST", default=""),
+    bind=MIST_BIND,
+    http_port=MIST_HTTP_PORT,
+    https_port=env.int("MIST_HTTPS_PORT", default=443),
+    probe_port=env.int("MIST_PROBE_PORT", default=8081),
+    proxy_api_port=env.int("MIST_PROXY_API_PORT", default=8082),
+    network_pool=env.str("MIST_NETWORK_POOL", default="10.192.0.0/12"),
+    build_cgroup=env.str("MIST_BUILD_CGROUP", default=""),
+)
+REDIS_URL = env.str("REDIS_URL", default="")
+
+# ---------------------------------------------------------------------------------------- Django
+
+SECRET_KEY = secret_key(MIST_DATA_DIR)
+MIST_ENCRYPTION_KEYS = env.list("MIST_ENCRYPTION_KEYS", default=[SECRET_KEY])
+DEBUG = env.bool("MIST_DEBUG", default=False)
+# Any name may point at a fresh server; no link that Mist makes is built from the Host header.
+ALLOWED_HOSTS = env.list("MIST_ALLOWED_HOSTS", default=["*"])
+CSRF_TRUSTED_ORIGINS = [MIST_URL] if MIST_URL else []
+ROOT_URLCONF = "mist_project.urls"
+ASGI_APPLICATION = "mist_project.asgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTH_USER_MODEL = "accounts.User"
+USE_TZ = True
+USE_I18N = False
+TIME_ZONE = "UTC"
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "dashboard"
+LOGOUT_REDIRECT_URL = "login"
+
+INSTALLED_APPS = [
+    "apps.accounts",
+    "apps.projects",
+    "apps.deployments",
+    "apps.domains",
+    "apps.system",
+    "channels",
+    "django_htmx",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "apps.accounts.middleware.login_required_by_default",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "csp.middleware.CSPMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "apps.system.context_processors.shell",
+            ],
+            "builtins": ["apps.system.templatetags.mist"],
+        },
+    }
+]
+
+DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{MIST_DATA_DIR}/mist.db")}
+DATABASES["default"]["CONN_MAX_AGE"] = None
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+if "sqlite" in DATABASES["default"]["ENGINE"]:
+    # IMMEDIATE takes the write lock when a transaction begins: with WAL and a busy timeout no
+    # writer ever meets "database is locked" half-way.
+    DATABASES["default"]["OPTIONS"] = {
+        "timeout": 20,
+        "transaction_mode": "IMMEDIATE",
+        "init_command": (
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON; "
+            "PRAGMA cache_size=-4096; PRAGMA temp_store=MEMORY;"
+        ),
+    }
+
+# Argon2id with OWASP's minimum (19 MiB, 2 passes): Django's default takes 100 MiB per login.
+PASSWORD_HASHERS = [
+    "apps.accounts.hashers.LightArgon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}", "OPTIONS": options}
+    for name, options in (
+        ("UserAttributeSimilarityValidator", {"user_attributes": ("email", "name")}),
+        ("MinimumLengthValidator", {"min_length": 12}),
+        ("CommonPasswordValidator", {}),
+        ("NumericPasswordValidator", {}),
+    )
+]
+
+# ------------------------------------------------------------------------------- cookies, headers
+
+MIST_HTTPS = MIST_URL.startswith("https://")
+SESSION_COOKIE_NAME = "mist_session"
+SESSION_COOKIE_SECURE = MIST_HTTPS
+SESSION_COOKIE_AGE = 14 * 86400
+CSRF_COOKIE_NAME = "mist_csrf"
+CSRF_COOKIE_SECURE = MIST_HTTPS
+CSRF_COOKIE_HTTPONLY = True
+SECURE_SSL_REDIRECT = MIST_HTTPS
+SECURE_HSTS_SECONDS = env.int("MIST_HSTS_SECONDS", default=3600 if MIST_HTTPS else 0)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("MIST_HSTS_SUBDOMAINS", default=False)
+SECURE_HSTS_PRELOAD = env.bool("MIST_HSTS_PRELOAD", default=False)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if MIST_HTTPS else None
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "font-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "form-action": ["'self'"],
+        "base-uri": ["'none'"],
+        "frame-ancestors": ["'none'"],
+    }
+}
+
+# ----------------------------------------------------------------------------------------- static
+
+STATIC_URL = "/static/"
+STATIC_ROOT = MIST_DATA_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+WHITENOISE_KEEP_ONLY_HASHED_FILES = False
+
+# ------------------------------------------------------------------------------- channels, celery
+
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [REDIS_URL]},
+    }
+    if REDIS_URL
+    else {"BACKEND": "mist_project.live.LocalChannelLayer"}
+}
+
+CELERY_BROKER_URL = REDIS_URL or "memory://"
+CELERY_BROKER_TRANSPORT_OPTIONS = {} if REDIS_URL else {"polling_interval": 0.05}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TASK_ROUTES = {"apps.deployments.tasks.run_deployments": {"queue": "deployments"}}
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BEAT_SCHEDULE = {
+    "reconcile": {"task": "apps.deployments.tasks.reconcile_deployments", "schedule": 30.0},
+}
+
+# ----------------------------------------------------------------------------------------- logging
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["console"], "level": env.str("MIST_LOG_LEVEL", default="WARNING")},
+    "loggers": {"mist": {"level": env.str("MIST_LOG_LEVEL", default="INFO")}},
+}
