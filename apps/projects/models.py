@@ -85,6 +85,8 @@ class App(models.Model):
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )
     environment_changed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    needs_apply = models.BooleanField(default=False, db_index=True, editable=False)
+    restart_requested = models.BooleanField(default=False, editable=False)
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:

@@ -1,0 +1,52 @@
+"""What live pages are told: nudges only, never the news itself.
+
+A page that hears "deployment 57 has changed" reads the truth again; a lost nudge costs a moment,
+not a fact.
+"""
+
+from __future__ import annotations
+
+from asgiref.sync import async_to_sync
+from channels.layers import get_channel_layer
+
+LOBBY = "mist.lobby"
+"""Everybody hears that something changed here; each page reads only what its person may see."""
+
+
+def deployment_group(deployment_id: int) -> str:
+    return f"mist.deployment.{deployment_id}"
+
+
+def app_group(app_id: int) -> str:
+    return f"mist.app.{app_id}"
+
+
+def publish(group: str, message: dict[str, object]) -> None:
+    """Send from any thread. The local layer takes messages directly; Redis needs a loop."""
+    layer = get_channel_layer()
+    if layer is None:
+        return
+    direct = getattr(layer, "publish", None)
+    if direct is not None:
+        direct(group, message)
+    else:
+        async_to_sync(layer.group_send)(group, message)
+
+
+def deployment_changed(*, deployment_id: int, app_id: int) -> None:
+    """Its status, stage or result is another one now."""
+    message: dict[str, object] = {"type": "mist.changed"}
+    publish(deployment_group(deployment_id), message)
+    publish(app_group(app_id), message)
+    publish(LOBBY, message)
+
+
+def app_changed(*, app_id: int) -> None:
+    """What the engine does with the app is another one now."""
+    publish(app_group(app_id), {"type": "mist.changed"})
+    publish(LOBBY, {"type": "mist.changed"})
+
+
+def log_grew(*, deployment_id: int) -> None:
+    """There are more bytes in the build log."""
+    publish(deployment_group(deployment_id), {"type": "mist.log"})

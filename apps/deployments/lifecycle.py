@@ -1,0 +1,178 @@
+"""The only writer of a deployment's status.
+
+Every move is a compare-and-set on the row: of two writers one wins and the other is told so by
+`Overtaken`. The table of moves is the whole law.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from apps.accounts.models import User
+from apps.deployments import events
+from apps.deployments.models import RUNNING, Deployment, Status
+from apps.projects.models import App
+
+_ENDS = frozenset({Status.FAILED, Status.CANCELLED})
+MOVES: dict[str, frozenset[Status]] = {
+    Status.QUEUED: frozenset({Status.CLONING, Status.SKIPPED}) | _ENDS,
+    Status.CLONING: frozenset({Status.BUILDING, Status.QUEUED}) | _ENDS,
+    Status.BUILDING: frozenset({Status.STARTING, Status.QUEUED}) | _ENDS,
+    Status.STARTING: frozenset({Status.CHECKING, Status.QUEUED}) | _ENDS,
+    Status.CHECKING: frozenset({Status.SWITCHING, Status.QUEUED}) | _ENDS,
+    Status.SWITCHING: frozenset({Status.LIVE, Status.QUEUED}) | _ENDS,
+    Status.LIVE: frozenset({Status.RETIRED}),
+}
+
+
+class Overtaken(Exception):
+    """Somebody else moved the deployment, or took it over, in the meantime."""
+
+
+def _announce(deployment: Deployment) -> None:
+    ids = {"deployment_id": deployment.pk, "app_id": deployment.app_id}
+    transaction.on_commit(lambda: events.deployment_changed(**ids))
+
+
+def move(deployment: Deployment, to: Status, **fields: Any) -> None:
+    """Move on, writing `fields` along. Raises `Overtaken` when the row is no longer as we know it,
+    and `ValueError` for a move that the table does not have."""
+    was = deployment.status
+    if to not in MOVES.get(was, frozenset()):
+        raise ValueError(f"A deployment cannot go from {was} to {to}.")
+    now = time.time()
+    stages = dict(deployment.stages)
+    if was in stages:
+        stages[was] = [stages[was][0], now]
+    if to in RUNNING or to is Status.LIVE:
+        stages[to] = [now, None]
+    fields |= {"status": to, "stages": stages}
+    if to in _ENDS or to in (Status.LIVE, Status.SKIPPED):
+        fields.setdefault("finished_at", timezone.now())
+    changed = Deployment.objects.filter(
+        pk=deployment.pk, status=was, owner=deployment.owner
+    ).update(**fields)
+    if not changed:
+        raise Overtaken(f"{deployment} is no longer {was} in our hands.")
+    for name, value in fields.items():
+        setattr(deployment, name, value)
+    _announce(deployment)
+
+
+def record(deployment: Deployment, **fields: Any) -> None:
+    """Write facts that are no move. Raises `Overtaken` when the deployment is not ours any more."""
+    changed = Deployment.objects.filter(pk=deployment.pk, owner=deployment.owner).update(**fields)
+    if not changed:
+        raise Overtaken(f"{deployment} has another owner.")
+    for name, value in fields.items():
+        setattr(deployment, name, value)
+    _announce(deployment)
+
+
+def claim(*, owner: str, limit: int) -> Deployment | None:
+    """Take the oldest queued deployment whose app is free, unless `limit` are running already.
+
+    Two workers never get the same one, and no app is deployed twice at once: the row is taken by
+    compare-and-set and a unique constraint stands behind it.
+    """
+    try:
+        with transaction.atomic():
+            busy = list(
+                Deployment.objects.filter(status__in=RUNNING).values_list("app_id", flat=True)
+            )
+            if len(busy) >= limit:
+                return None
+            found = (
+                Deployment.objects.filter(status=Status.QUEUED, app__deleted_at=None)
+                .exclude(app_id__in=busy)
+                .select_related("app__project")
+                .order_by("id")
+                .first()
+            )
+            if found is None:
+                return None
+            now = timezone.now()
+            move(
+                found,
+                Status.CLONING,
+                started_at=found.started_at or now,
+                heartbeat_at=now,
+                **{"owner": owner},
+            )
+            return found
+    except (IntegrityError, Overtaken):
+        return None
+
+
+def heartbeat(deployment: Deployment) -> bool:
+    """Say that its owner lives. False when it is not ours any more."""
+    return bool(
+        Deployment.objects.filter(pk=deployment.pk, owner=deployment.owner).update(
+            heartbeat_at=timezone.now()
+        )
+    )
+
+
+def take_over(deployment: Deployment, *, owner: str) -> None:
+    """Become the owner of a deployment whose owner died. Raises `Overtaken`."""
+    changed = Deployment.objects.filter(
+        pk=deployment.pk, owner=deployment.owner, status=deployment.status
+    ).update(owner=owner, heartbeat_at=timezone.now())
+    if not changed:
+        raise Overtaken(f"{deployment} was taken over by somebody else.")
+    deployment.owner = owner
+
+
+def cancel_requested(deployment: Deployment) -> bool:
+    """Whether a person wants it to end. Raises `Overtaken` when it is not ours any more."""
+    row = (
+        Deployment.objects.filter(pk=deployment.pk)
+        .values_list("owner", "cancel_requested_at")
+        .first()
+    )
+    if row is None or row[0] != deployment.owner:
+        raise Overtaken(f"{deployment} has another owner.")
+    return row[1] is not None
+
+
+def cancel(deployment: Deployment, *, by: User | None) -> bool:
+    """Ask a running deployment to end, or end a waiting one at once. False when it is over."""
+    with transaction.atomic():
+        fresh = Deployment.objects.get(pk=deployment.pk)
+        if fresh.status == Status.QUEUED:
+            move(fresh, Status.CANCELLED, cancelled_by=by, cancel_requested_at=timezone.now())
+            return True
+        if fresh.status not in RUNNING:
+            return False
+        Deployment.objects.filter(pk=fresh.pk).update(
+            cancelled_by=by, cancel_requested_at=timezone.now()
+        )
+        return True
+
+
+def go_live(deployment: Deployment, **fields: Any) -> Deployment | None:
+    """Retire the live deployment of the app and put this one in its place, in one transaction.
+
+    Returns the one that was live before. Raises `Overtaken`.
+    """
+    with transaction.atomic():
+        before = (
+            Deployment.objects.filter(app_id=deployment.app_id, status=Status.LIVE)
+            .exclude(pk=deployment.pk)
+            .first()
+        )
+        if before is not None:
+            move(before, Status.RETIRED)
+        move(deployment, Status.LIVE, **fields)
+    return before
+
+
+def next_number(app: App) -> int:
+    """The app's next deployment number; call it inside the transaction that uses it."""
+    App.objects.filter(pk=app.pk).update(last_number=F("last_number") + 1)
+    return App.objects.values_list("last_number", flat=True).get(pk=app.pk)

@@ -1,0 +1,170 @@
+"""Build logs: append-only files, read by byte offset.
+
+One line on disk is `<milliseconds since the epoch> <stage> <text>`, UTF-8, so an offset after a
+newline is always a good place to go on reading.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from django.conf import settings
+
+LINE_MAX = 8_000
+FILE_MAX = 50 * 1024 * 1024
+NUDGE_SECONDS = 0.08
+
+
+def log_path(deployment_id: int) -> Path:
+    """Where the deployment's build log is, whether it exists or not."""
+    return Path(settings.MIST_DATA_DIR) / "logs" / f"{deployment_id}.log"
+
+
+@dataclass(frozen=True)
+class LogLine:
+    number: int
+    """1-based line of the file."""
+    at: dt.datetime
+    stage: str
+    text: str
+
+    @property
+    def level(self) -> str:
+        """`mist` for Mist's own words, `error` and `warn` for what reads like one."""
+        if self.text.startswith("» "):
+            return "mist"
+        lower = self.text.lower()
+        if "error" in lower or "traceback (most recent call last)" in lower:
+            return "error"
+        return "warn" if "warning" in lower else ""
+
+    @property
+    def message(self) -> str:
+        return self.text.removeprefix("» ")
+
+
+class BuildLog:
+    """Appends lines and nudges viewers at most each 80 ms. Safe from several threads."""
+
+    def __init__(self, path: Path, *, nudge: Callable[[], None]) -> None:
+        self._nudge = nudge
+        self._lock = threading.Lock()
+        self._timer: threading.Timer | None = None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("ab", buffering=0)
+        self._size = self._file.tell()
+
+    def write(self, stage: str, text: str) -> None:
+        """Append one line; past 50 MB only a last notice is written."""
+        clean = text.replace("\n", " ").replace("\x00", "")[:LINE_MAX]
+        line = f"{time.time() * 1000:.0f} {stage} {clean}\n".encode(errors="replace")
+        with self._lock:
+            if self._size > FILE_MAX:
+                return
+            if self._size + len(line) > FILE_MAX:
+                line = f"{time.time() * 1000:.0f} {stage} » The log ends here: 50 MB.\n".encode()
+                self._size = FILE_MAX
+            self._file.write(line)
+            self._size += len(line)
+            if self._timer is None:
+                self._timer = threading.Timer(NUDGE_SECONDS, self._tell)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def _tell(self) -> None:
+        with self._lock:
+            self._timer = None
+        self._nudge()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with self._lock:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            self._file.close()
+        self._nudge()
+
+
+def parse_line(raw: bytes, number: int) -> LogLine:
+    """One line of the file; a damaged one is shown as it is."""
+    text = raw.decode(errors="replace").rstrip("\n")
+    stamp, _, rest = text.partition(" ")
+    stage, _, message = rest.partition(" ")
+    if not stamp.isdigit():
+        return LogLine(number, dt.datetime.fromtimestamp(0, dt.UTC), "", text)
+    at = dt.datetime.fromtimestamp(int(stamp) / 1000, dt.UTC)
+    return LogLine(number, at, stage, message)
+
+
+@dataclass(frozen=True)
+class LogChunk:
+    lines: list[LogLine]
+    offset: int
+    """Byte to go on at."""
+    number: int
+    """Lines before that byte."""
+    more: bool
+
+
+def read_chunk(path: Path, *, offset: int = 0, number: int = 0, most: int = 2_000) -> LogChunk:
+    """Up to `most` whole lines from `offset`, which lies behind `number` lines.
+
+    A half-written last line is left for the next time. A missing file is empty.
+    """
+    lines: list[LogLine] = []
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            for raw in file:
+                if not raw.endswith(b"\n"):
+                    break
+                if len(lines) == most:
+                    return LogChunk(lines, offset, number, more=True)
+                number += 1
+                offset += len(raw)
+                lines.append(parse_line(raw, number))
+    except FileNotFoundError:
+        pass
+    return LogChunk(lines, offset, number, more=False)
+
+
+def read_tail(path: Path, *, most: int = 2_000) -> LogChunk:
+    """The last `most` lines, found without keeping more than those in memory."""
+    total = 0
+    try:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                total += block.count(b"\n")
+            file.seek(0)
+            skip = max(0, total - most)
+            for _ in range(skip):
+                file.readline()
+            return read_chunk(path, offset=file.tell(), number=skip, most=most)
+    except FileNotFoundError:
+        return LogChunk([], 0, 0, more=False)
+
+
+def plain_text(path: Path) -> Iterator[str]:
+    """The log for a person's editor: time, stage, text."""
+    try:
+        with path.open("rb") as file:
+            for number, raw in enumerate(file, 1):
+                line = parse_line(raw, number)
+                yield f"{line.at:%Y-%m-%dT%H:%M:%S}Z {line.stage:<9} {line.message}\n"
+    except FileNotFoundError:
+        return

@@ -1,0 +1,399 @@
+"""One deployment, from the queue to live traffic.
+
+`run` reads as the list of steps. Each step leaves an undo on the stack; when a later one fails,
+the undos run in reverse and the version that was live before has served all the time.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+from django.db import connection
+
+from apps.deployments import events, lifecycle, planning
+from apps.deployments.lifecycle import Overtaken
+from apps.deployments.logs import BuildLog, log_path
+from apps.deployments.models import Deployment, Status
+from apps.domains.planning import router_name, routes_file
+from apps.engine.base import Engine
+from apps.engine.connect import get_engine
+from apps.engine.deadline import Deadline
+from apps.engine.errors import Cancelled, EngineError, HealthCheckFailed
+from apps.engine.labels import probe_host
+from apps.engine.locks import file_lock
+from apps.engine.sources import find_dockerfile
+from apps.projects.models import App
+
+logger = logging.getLogger("mist.deployments")
+HEARTBEAT_SECONDS = 5.0
+PROBE_PAUSE = 0.2
+STEADY_PAUSE = 2.0
+
+
+@dataclass
+class Work:
+    """What the steps of one deployment share."""
+
+    deployment: Deployment
+    engine: Engine
+    log: BuildLog
+    undo: ExitStack
+
+    def say(self, text: str) -> None:
+        """Mist's own words in the log."""
+        self.log.write(self.deployment.status, f"» {text}")
+
+    def line(self, text: str) -> None:
+        """A line of a tool's output."""
+        self.log.write(self.deployment.status, text)
+
+    def deadline(self, seconds: float | None, what: str) -> Deadline:
+        return Deadline(
+            seconds, what=what, cancelled=lambda: lifecycle.cancel_requested(self.deployment)
+        )
+
+    @property
+    def app(self) -> App:
+        return self.deployment.app
+
+    @property
+    def mirror(self) -> Path:
+        return Path(settings.MIST_DATA_DIR) / "repos" / str(self.app.pk)
+
+    @property
+    def checkout(self) -> Path:
+        return Path(settings.MIST_DATA_DIR) / "builds" / str(self.deployment.pk)
+
+
+def run(deployment: Deployment) -> None:
+    """Carry a claimed deployment to its end, whatever that is. Never raises for the outside."""
+    with _log_of(deployment) as log, _lease(deployment), ExitStack() as undo:
+        work = Work(deployment, get_engine(), log, undo)
+        before: Deployment | None = None
+        try:
+            clone(work)
+            build(work)
+            start(work)
+            check(work)
+            before = switch(work)
+        except Overtaken as error:
+            logger.warning("%s", error)
+            undo.pop_all()
+            return
+        except EngineError as error:
+            _end_badly(work, error)
+            return
+        except Exception as error:
+            logger.exception("Deployment %s failed inside Mist", deployment.pk)
+            _end_badly(work, _own_fault(error))
+            return
+        undo.pop_all()
+        retire(work, before)
+
+
+def resume_switch(deployment: Deployment) -> None:
+    """Finish a deployment whose owner died while traffic moved. The caller owns it by now."""
+    with _log_of(deployment) as log, _lease(deployment), ExitStack() as undo:
+        work = Work(deployment, get_engine(), log, undo)
+        undo.callback(_remove_container, work)
+        try:
+            work.say("Mist was restarted, going on with the switch")
+            before = _move_traffic(work)
+        except Overtaken:
+            undo.pop_all()
+            return
+        except EngineError as error:
+            _end_badly(work, error)
+            return
+        undo.pop_all()
+        retire(work, before)
+
+
+# ----------------------------------------------------------------------------------------- steps
+
+
+def clone(work: Work) -> None:
+    """Fetch the commit and write its files. The commit recorded is the one that is built."""
+    deployment, app = work.deployment, work.app
+    deadline = work.deadline(settings.MIST_CLONE_TIMEOUT, "Cloning")
+    ref = deployment.commit or deployment.ref
+    work.say(f"Cloning {app.repository}, {ref}")
+    found = work.engine.git.fetch(
+        url=app.repository, mirror=work.mirror, ref=ref, log=work.line, deadline=deadline
+    )
+    lifecycle.record(
+        deployment,
+        commit=found.sha,
+        commit_message=found.message[:500],
+        commit_author=found.author[:200],
+        committed_at=found.committed_at,
+    )
+    shutil.rmtree(work.checkout, ignore_errors=True)
+    work.checkout.parent.mkdir(parents=True, exist_ok=True)
+    work.undo.callback(shutil.rmtree, work.checkout, ignore_errors=True)
+    work.engine.git.checkout(
+        mirror=work.mirror, sha=found.sha, target=work.checkout, deadline=deadline
+    )
+    work.say(f"At {found.sha[:7]} {found.message}")
+
+
+def build(work: Work) -> None:
+    """Build the image; afterwards the checkout is gone."""
+    deployment, app = work.deployment, work.app
+    lifecycle.move(deployment, Status.BUILDING)
+    context, dockerfile = find_dockerfile(work.checkout, app.root_directory, app.dockerfile)
+    spec = planning.build_spec(
+        deployment, context=context, dockerfile=dockerfile, variables=app.variables.all()
+    )
+    work.say(f"Building {dockerfile.relative_to(work.checkout.resolve())}")
+    work.undo.callback(_remove_image, work, spec.image)
+    work.engine.containers.build(
+        spec, log=work.line, deadline=work.deadline(settings.MIST_BUILD_TIMEOUT, "The build")
+    )
+    shutil.rmtree(work.checkout, ignore_errors=True)
+    lifecycle.record(deployment, image=spec.image)
+
+
+def start(work: Work) -> None:
+    """Start the new container beside the old one, on the project's own network."""
+    deployment, app = work.deployment, work.app
+    containers = work.engine.containers
+    lifecycle.move(deployment, Status.STARTING)
+    work.deadline(None, "Starting").check()
+    port = planning.choose_port(app, containers.exposed_ports(deployment.image))
+    spec = planning.container_spec(deployment, port=port, variables=app.variables.all())
+    containers.ensure_network(spec.network, labels=planning.instance_labels())
+    work.say(f"Starting {spec.name}: {app.memory_mb} MB memory, {app.cpus} CPU, port {port}")
+    work.undo.callback(_remove_container, work)
+    container = containers.start(spec)
+    lifecycle.record(deployment, container_id=container.id, port=port)
+
+
+def check(work: Work) -> None:
+    """Probe through the proxy until the app answers, or say why it never did."""
+    deployment, app = work.deployment, work.app
+    lifecycle.move(deployment, Status.CHECKING)
+    limit = settings.MIST_HEALTH_TIMEOUT
+    deadline = work.deadline(None, "The health check")
+    patience = Deadline(limit)
+    work.say(f"Checking GET {app.health_path} on port {deployment.port}, for up to {limit:.0f} s")
+    attempts, said = 0, ""
+    while True:
+        attempts += 1
+        answer = work.engine.proxy.probe(
+            host=probe_host(deployment.container_name), path=app.health_path
+        )
+        if answer.healthy:
+            work.line(f"Attempt {attempts}: HTTP {answer.status} after {answer.milliseconds:.0f} ms")
+            lifecycle.record(deployment, milliseconds=round(answer.milliseconds))
+            return
+        reason = answer.reason or f"HTTP {answer.status}"
+        if reason != said:
+            work.line(f"Attempt {attempts}: {reason}")
+            said = reason
+        _give_up_when_dead(work)
+        if patience.remaining() <= 0:
+            raise _unhealthy(work, attempts, reason)
+        deadline.sleep(PROBE_PAUSE if attempts < 50 else STEADY_PAUSE)
+
+
+def switch(work: Work) -> Deployment | None:
+    """Point the public route at the new container and see that the proxy does so."""
+    work.deadline(None, "Switching").check()
+    lifecycle.move(work.deployment, Status.SWITCHING)
+    return _move_traffic(work)
+
+
+def retire(work: Work, before: Deployment | None) -> None:
+    """Let the old container finish what it has, then take it away with images no longer kept."""
+    work.say(f"Live at {work.app.url}")
+    containers = work.engine.containers
+    try:
+        olds = [
+            c
+            for c in containers.list(labels=planning.app_labels(work.app))
+            if c.labels.get("mist.deployment") != str(work.deployment.pk)
+        ]
+        if before is not None and olds:
+            Deadline(None).sleep(settings.MIST_DRAIN_SECONDS)
+        for old in olds:
+            containers.stop(old.id, timeout=settings.MIST_STOP_TIMEOUT)
+            containers.remove(old.id)
+        if before is not None:
+            work.say(f"Deployment #{before.number} is replaced and its container removed")
+        prune_images(work.app)
+    except EngineError as error:
+        # The new version serves; what is left over the next reconciliation takes away.
+        logger.warning("After deployment %s: %s", work.deployment.pk, error.sentence)
+
+
+def prune_images(app: App) -> None:
+    """Keep the images of the live deployment and of the last few that were live."""
+    kept = list(
+        Deployment.objects.filter(app=app, status__in=(Status.LIVE, Status.RETIRED))
+        .exclude(image="")
+        .order_by("-id")[: settings.MIST_KEEP_IMAGES + 1]
+    )
+    for old in Deployment.objects.filter(app=app, status=Status.RETIRED).exclude(image=""):
+        if old not in kept:
+            get_engine().containers.remove_image(old.image)
+            Deployment.objects.filter(pk=old.pk).update(image="")
+
+
+def route_lock(app: App) -> AbstractContextManager[None]:
+    """Whoever reads which deployment is live and then writes the route holds this meanwhile."""
+    return file_lock(Path(settings.MIST_DATA_DIR) / "locks" / f"routes-{app.pk}")
+
+
+# ------------------------------------------------------------------------------------------ parts
+
+
+def _move_traffic(work: Work) -> Deployment | None:
+    deployment, app, proxy = work.deployment, work.app, work.engine.proxy
+    with route_lock(app):
+        previous = proxy.read_routes(str(app.pk))
+        work.undo.callback(_restore_routes, work, previous)
+        proxy.write_routes(str(app.pk), routes_file(app, service=deployment.service))
+        proxy.wait_for_route(
+            router=router_name(app),
+            service=deployment.service,
+            deadline=Deadline(15, what="Switching traffic"),
+        )
+        before = lifecycle.go_live(deployment)
+        App.objects.filter(pk=app.pk).update(
+            wanted=App.Wanted.RUNNING, observed=App.Observed.RUNNING, observed_detail=""
+        )
+    events.app_changed(app_id=app.pk)
+    return before
+
+
+def _restore_routes(work: Work, previous: object) -> None:
+    proxy, key = work.engine.proxy, str(work.app.pk)
+    if isinstance(previous, dict):
+        proxy.write_routes(key, previous)
+    else:
+        proxy.remove_routes(key)
+
+
+def _remove_container(work: Work) -> None:
+    for container in work.engine.containers.list(
+        labels=planning.deployment_labels(work.deployment)
+    ):
+        work.engine.containers.remove(container.id)
+
+
+def _remove_image(work: Work, image: str) -> None:
+    work.engine.containers.remove_image(image)
+    lifecycle.record(work.deployment, image="")
+
+
+def _give_up_when_dead(work: Work) -> None:
+    container = work.engine.containers.inspect(work.deployment.container_id)
+    if container is None:
+        raise HealthCheckFailed(
+            "The container was removed while it was checked.", hint="Deploy again."
+        )
+    ended = container.exit_code is not None and container.status not in ("running", "created")
+    if not ended and container.restarts < 2:
+        return
+    code = "" if container.exit_code is None else f" with exit code {container.exit_code}"
+    memory = " because it used more memory than it may" if container.out_of_memory else ""
+    raise HealthCheckFailed(
+        f"The app ended{code}{memory} instead of answering.",
+        hint=(
+            "Raise the memory limit in the app's settings."
+            if memory
+            else "Read its last lines below: a missing variable or a wrong start command are "
+            "the usual causes."
+        ),
+        detail=_last_lines(work),
+    )
+
+
+def _unhealthy(work: Work, attempts: int, reason: str) -> HealthCheckFailed:
+    app, port = work.app, work.deployment.port
+    if "listen" in reason or "refused" in reason:
+        sentence = f"The app did not listen on port {port} within the time limit."
+        hint = (
+            f"Let it listen on 0.0.0.0:{port} (Mist sets PORT={port}), or set the port it uses "
+            "in the app's settings."
+        )
+    else:
+        sentence = f"The health check GET {app.health_path} failed {attempts} times: {reason}."
+        hint = "Find the cause in its last lines below, or set another health check path."
+    return HealthCheckFailed(sentence, hint=hint, detail=_last_lines(work))
+
+
+def _last_lines(work: Work) -> str:
+    try:
+        lines = work.engine.containers.logs(work.deployment.container_id, tail=20)
+    except EngineError:
+        return ""
+    for text in lines:
+        work.line(text)
+    return "\n".join(lines)
+
+
+def _own_fault(error: Exception) -> EngineError:
+    return EngineError(
+        f"Mist itself failed ({type(error).__name__}).",
+        hint="The server's log holds the details. Deploy again.",
+    )
+
+
+def _end_badly(work: Work, error: EngineError) -> None:
+    """Undo, then write the reason; an undo that fails is left to the reconciliation."""
+    deployment = work.deployment
+    stage = deployment.status
+    work.say(error.sentence)
+    try:
+        work.undo.close()
+    except (EngineError, Overtaken) as problem:
+        logger.warning("Undo of deployment %s: %s", deployment.pk, problem)
+    try:
+        if isinstance(error, Cancelled):
+            lifecycle.move(deployment, Status.CANCELLED, failed_stage=stage, container_id="")
+            return
+        lifecycle.move(
+            deployment,
+            Status.FAILED,
+            failed_stage=stage,
+            container_id="",
+            failure=error.sentence[:500],
+            failure_hint=error.hint,
+            failure_detail=error.detail[-8000:],
+        )
+    except Overtaken as overtaken:
+        logger.warning("%s", overtaken)
+
+
+def _log_of(deployment: Deployment) -> BuildLog:
+    return BuildLog(
+        log_path(deployment.pk),
+        nudge=lambda: events.log_grew(deployment_id=deployment.pk),
+    )
+
+
+@contextmanager
+def _lease(deployment: Deployment) -> Iterator[None]:
+    """Renew the lease every few seconds from a thread of its own."""
+    done = threading.Event()
+
+    def renew() -> None:
+        while not done.wait(HEARTBEAT_SECONDS):
+            lifecycle.heartbeat(deployment)
+        connection.close()
+
+    thread = threading.Thread(target=renew, name=f"lease-{deployment.pk}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()

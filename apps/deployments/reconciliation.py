@@ -1,0 +1,203 @@
+"""What should be against what is: after a crash, after a person's wish, every 30 s.
+
+Everything here may run again at any time. Containers without this instance's label are never
+touched, volumes never removed.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+
+from django.conf import settings
+from django.utils import timezone
+
+from apps.deployments import events, lifecycle, planning
+from apps.deployments.lifecycle import Overtaken
+from apps.deployments.logs import log_path
+from apps.deployments.models import RUNNING, UNFINISHED, Deployment, Status
+from apps.deployments.pipeline import resume_switch, route_lock
+from apps.deployments.selectors import abandoned
+from apps.domains.planning import router_name, routes_file
+from apps.engine.base import Container, ContainerStatus
+from apps.engine.connect import get_engine
+from apps.engine.deadline import Deadline
+from apps.engine.errors import EngineError
+from apps.projects.models import App
+
+logger = logging.getLogger("mist.reconciliation")
+
+
+def recover_abandoned(*, owner: str, alone: bool) -> int:
+    """Give work whose owner died back to the queue, or finish it where traffic was moving.
+
+    Returns how many were taken up.
+    """
+    taken = 0
+    for deployment in abandoned(owner=owner, alone=alone):
+        try:
+            lifecycle.take_over(deployment, owner=owner)
+            if deployment.status == Status.SWITCHING and _traffic_may_have_moved(deployment):
+                resume_switch(deployment)
+            else:
+                _sweep(deployment)
+                lifecycle.move(deployment, Status.QUEUED, container_id="", image="", owner="")
+            taken += 1
+        except (Overtaken, EngineError) as error:
+            logger.warning("Recovery of deployment %s: %s", deployment.pk, error)
+    return taken
+
+
+def apply_wishes() -> None:
+    """Carry out what people asked of apps: stop, start, restart, new host names, deletion."""
+    for app in App.objects.filter(needs_apply=True).select_related("project"):
+        if not App.objects.filter(pk=app.pk, needs_apply=True).update(needs_apply=False):
+            continue
+        try:
+            apply_app(app)
+        except EngineError as error:
+            logger.warning("App %s: %s", app, error.sentence)
+            App.objects.filter(pk=app.pk).update(observed_detail=error.sentence[:200])
+        events.app_changed(app_id=app.pk)
+
+
+def apply_app(app: App) -> None:
+    """Make the engine and the proxy match the app's row. Raises `EngineError`."""
+    if app.deleted_at is not None:
+        remove_app(app)
+        return
+    containers = get_engine().containers
+    live = _live(app)
+    container = _container_of(live) if live else None
+    if live is not None and container is not None:
+        restart = App.objects.filter(pk=app.pk, restart_requested=True).update(
+            restart_requested=False
+        )
+        running = container.status is ContainerStatus.RUNNING
+        if running and (restart or app.wanted == App.Wanted.STOPPED):
+            containers.stop(container.id, timeout=settings.MIST_STOP_TIMEOUT)
+            running = False
+        if not running and app.wanted == App.Wanted.RUNNING:
+            containers.resume(container.id)
+    publish_routes(app)
+    observe_app(app)
+
+
+def publish_routes(app: App) -> None:
+    """Write the app's route file again from the database."""
+    with route_lock(app):
+        live = _live(app)
+        if live is not None:
+            get_engine().proxy.write_routes(str(app.pk), routes_file(app, service=live.service))
+
+
+def observe_app(app: App) -> None:
+    """Write down what the engine does with the app."""
+    live = _live(app)
+    if live is None:
+        seen: tuple[str, str] = (App.Observed.NONE, "")
+    else:
+        seen = planning.observe(app, _container_of(live))
+    _note(app, seen)
+
+
+def observe_all() -> None:
+    """Compare every app with what runs, and take away what nobody knows."""
+    engine = get_engine()
+    containers = engine.containers.list(labels=planning.instance_labels())
+    by_deployment: dict[int, Container] = {}
+    for container in containers:
+        if facts := planning.owner_facts(container.labels):
+            by_deployment[facts[1]] = container
+    known = {
+        d.pk: d
+        for d in Deployment.objects.filter(
+            status__in=(*UNFINISHED, Status.LIVE)
+        ).select_related("app__project")
+    }
+    for deployment in known.values():
+        if deployment.status == Status.LIVE:
+            _note(
+                deployment.app,
+                planning.observe(deployment.app, by_deployment.get(deployment.pk)),
+            )
+    for pk, container in by_deployment.items():
+        if pk not in known and _has_been_over(pk):
+            logger.info("Removing the orphan %s", container.name)
+            engine.containers.remove(container.id)
+
+
+def remove_app(app: App) -> None:
+    """Take away everything an app has, then its row. Raises `EngineError`; may be repeated."""
+    for deployment in Deployment.objects.filter(app=app, status__in=UNFINISHED):
+        lifecycle.cancel(deployment, by=None)
+    if Deployment.objects.filter(app=app, status__in=RUNNING).exists():
+        App.objects.filter(pk=app.pk).update(needs_apply=True)
+        return
+    engine = get_engine()
+    with route_lock(app):
+        engine.proxy.remove_routes(str(app.pk))
+        engine.proxy.wait_until_gone(
+            router=router_name(app), deadline=Deadline(5, what="Removing the route")
+        )
+    for container in engine.containers.list(labels=planning.app_labels(app)):
+        engine.containers.stop(container.id, timeout=settings.MIST_STOP_TIMEOUT)
+        engine.containers.remove(container.id)
+    for deployment in Deployment.objects.filter(app=app):
+        if deployment.image:
+            engine.containers.remove_image(deployment.image)
+        log_path(deployment.pk).unlink(missing_ok=True)
+    shutil.rmtree(Path(settings.MIST_DATA_DIR) / "repos" / str(app.pk), ignore_errors=True)
+    if not App.objects.filter(project=app.project, deleted_at=None).exists():
+        engine.containers.remove_network(planning.network_name(app.project))
+    app.delete()
+
+
+# ----------------------------------------------------------------------------------------- parts
+
+
+def _live(app: App) -> Deployment | None:
+    return (
+        Deployment.objects.filter(app=app, status=Status.LIVE)
+        .select_related("app__project")
+        .first()
+    )
+
+
+def _container_of(deployment: Deployment) -> Container | None:
+    return get_engine().containers.inspect(deployment.container_id or "none")
+
+
+def _note(app: App, seen: tuple[str, str]) -> None:
+    state, detail = seen
+    if (app.observed, app.observed_detail) != seen:
+        App.objects.filter(pk=app.pk).update(observed=state, observed_detail=detail[:200])
+        app.observed, app.observed_detail = state, detail
+        events.app_changed(app_id=app.pk)
+
+
+def _traffic_may_have_moved(deployment: Deployment) -> bool:
+    container = _container_of(deployment)
+    return container is not None and container.status is ContainerStatus.RUNNING
+
+
+def _sweep(deployment: Deployment) -> None:
+    """What a half-made deployment leaves behind when its worker is killed."""
+    engine = get_engine()
+    for container in engine.containers.list(labels=planning.deployment_labels(deployment)):
+        engine.containers.remove(container.id)
+    builds = Path(settings.MIST_DATA_DIR) / "builds" / str(deployment.pk)
+    shutil.rmtree(builds, ignore_errors=True)
+
+
+def _has_been_over(pk: int) -> bool:
+    """Whether the deployment ended more than a minute ago, or is not in the database at all."""
+    row = Deployment.objects.filter(pk=pk).first()
+    if row is None or row.finished_at is None:
+        return row is None
+    age = (timezone.now() - row.finished_at).total_seconds()
+    newer = Deployment.objects.filter(app=row.app_id, status=Status.LIVE).first()
+    if newer is not None and newer.finished_at is not None:
+        age = min(age, (timezone.now() - newer.finished_at).total_seconds())
+    return age > 60

@@ -1,0 +1,97 @@
+"""What people ask of deployments and running apps: record the wish, queue the work."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.utils import timezone
+
+from apps.accounts.models import User
+from apps.deployments import events, lifecycle
+from apps.deployments.models import Deployment, Status
+from apps.deployments.tasks import apply_wishes, run_deployments
+from apps.engine.sources import check_ref
+from apps.projects.models import App
+
+
+def deployment_request(
+    *,
+    app: App,
+    requested_by: User | None,
+    ref: str = "",
+    trigger: str = Deployment.Trigger.MANUAL,
+    no_cache: bool = False,
+) -> Deployment:
+    """Queue a deployment of `ref` (the app's branch when empty).
+
+    An older request for the same ref that still waits is skipped: this one takes its place.
+    Raises `InvalidSource` for a ref that is none.
+    """
+    wanted = check_ref(ref) if ref else app.branch
+    with transaction.atomic():
+        deployment = Deployment.objects.create(
+            app=app,
+            number=lifecycle.next_number(app),
+            ref=wanted,
+            trigger=trigger,
+            requested_by=requested_by,
+            no_cache=no_cache,
+        )
+        older = Deployment.objects.filter(
+            app=app, ref=wanted, status=Status.QUEUED, pk__lt=deployment.pk
+        )
+        for waiting in older:
+            lifecycle.move(
+                waiting, Status.SKIPPED, failure=f"#{deployment.number} took its place."
+            )
+        transaction.on_commit(run_deployments.delay)
+        transaction.on_commit(
+            lambda: events.deployment_changed(deployment_id=deployment.pk, app_id=app.pk)
+        )
+    return deployment
+
+
+def deployment_cancel(*, deployment: Deployment, by: User | None) -> bool:
+    """Ask it to end. False when it was over already."""
+    return lifecycle.cancel(deployment, by=by)
+
+
+def app_stop(*, app: App) -> None:
+    """The container is stopped and stays where it is."""
+    _wish(app, wanted=App.Wanted.STOPPED)
+
+
+def app_start(*, app: App) -> None:
+    """The stopped container runs again."""
+    _wish(app, wanted=App.Wanted.RUNNING)
+
+
+def app_restart(*, app: App) -> None:
+    """The same container, stopped and started."""
+    _wish(app, wanted=App.Wanted.RUNNING, restart_requested=True)
+
+
+def app_delete(*, app: App) -> None:
+    """The app disappears from every page at once; containers, images, network, files and rows
+    follow."""
+    _wish(app, deleted=True)
+
+
+def app_publish(*, app: App) -> None:
+    """Its host names have changed: write its routes again."""
+    _wish(app)
+
+
+def _wish(
+    app: App, *, wanted: str = "", restart_requested: bool = False, deleted: bool = False
+) -> None:
+    fields: dict[str, object] = {"needs_apply": True}
+    if wanted:
+        fields["wanted"] = wanted
+    if restart_requested:
+        fields["restart_requested"] = True
+    if deleted:
+        fields["deleted_at"] = timezone.now()
+    with transaction.atomic():
+        App.objects.filter(pk=app.pk).update(**fields)
+        transaction.on_commit(apply_wishes.delay)
+    app.refresh_from_db()

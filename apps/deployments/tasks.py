@@ -1,0 +1,50 @@
+"""Work that runs behind the pages. A task only calls the pipeline."""
+
+from __future__ import annotations
+
+import os
+import uuid
+
+from celery import shared_task
+from django.conf import settings
+from django.db import connection
+
+from apps.deployments import lifecycle, pipeline, reconciliation
+from apps.deployments.models import Deployment
+
+OWNER = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
+"""This process, as leases name it."""
+
+
+@shared_task
+def run_deployments() -> None:
+    """Take waiting deployments, one after the other, until none can be taken."""
+    try:
+        while (found := claim_next()) is not None:
+            pipeline.run(found)
+    finally:
+        connection.close()
+
+
+@shared_task
+def apply_wishes() -> None:
+    """Carry out what people asked of apps."""
+    try:
+        reconciliation.apply_wishes()
+    finally:
+        connection.close()
+
+
+@shared_task
+def reconcile_deployments() -> None:
+    """Take up abandoned work, then compare what runs with what should."""
+    try:
+        if reconciliation.recover_abandoned(owner=OWNER, alone=not settings.REDIS_URL):
+            run_deployments.delay()
+        reconciliation.observe_all()
+    finally:
+        connection.close()
+
+
+def claim_next() -> Deployment | None:
+    return lifecycle.claim(owner=OWNER, limit=settings.MIST_CONCURRENT_DEPLOYMENTS)

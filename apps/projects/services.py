@@ -1,0 +1,125 @@
+"""Making and changing projects, apps and variables. Every write is one function."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from apps.accounts.models import User
+from apps.projects.models import App, EnvironmentVariable, Project, address_label
+
+
+def project_create(*, slug: str, created_by: User | None) -> Project:
+    """A project of that (already checked) name. Raises `IntegrityError` when it is taken."""
+    return Project.objects.create(slug=slug, created_by=created_by)
+
+
+def app_create(
+    *,
+    project: Project,
+    slug: str,
+    repository: str,
+    created_by: User | None,
+    variables: Mapping[str, str] | None = None,
+    **settings: Any,
+) -> App:
+    """An app with checked settings (branch, root_directory, dockerfile, port, health_path …).
+
+    Raises `IntegrityError` when the project has an app of that name.
+    """
+    with transaction.atomic():
+        label = address_label(project.slug, slug)
+        if App.objects.filter(label=label).exists():
+            label = address_label(project.slug, slug, salt=str(project.pk))
+        app = App.objects.create(
+            project=project,
+            slug=slug,
+            label=label,
+            repository=repository,
+            created_by=created_by,
+            **settings,
+        )
+        variables_save(app=app, values=variables or {}, changed_by=created_by)
+    return app
+
+
+def app_update(*, app: App, **settings: Any) -> App:
+    """Change settings; they count from the next deployment on."""
+    for name, value in settings.items():
+        setattr(app, name, value)
+    app.save(update_fields=list(settings))
+    return app
+
+
+def variables_save(
+    *,
+    app: App,
+    values: Mapping[str, str],
+    changed_by: User | None,
+    at_runtime: bool = True,
+    at_build: bool = False,
+    remove_others: bool = False,
+) -> int:
+    """Add and change variables, optionally removing those not named. Returns how many changed.
+
+    A variable that exists keeps where it is used; only its value changes.
+    """
+    with transaction.atomic():
+        known = {v.name: v for v in app.variables.all()}
+        changed = 0
+        for name, value in values.items():
+            old = known.get(name)
+            if old is None:
+                EnvironmentVariable.objects.create(
+                    app=app,
+                    name=name,
+                    value=value,
+                    at_runtime=at_runtime,
+                    at_build=at_build,
+                    changed_by=changed_by,
+                )
+            elif old.value != value:
+                old.value, old.changed_by, old.changed_at = value, changed_by, timezone.now()
+                old.save(update_fields=["value", "changed_by", "changed_at"])
+            else:
+                continue
+            changed += 1
+        if remove_others:
+            gone = app.variables.exclude(name__in=list(values))
+            changed += gone.count()
+            gone.delete()
+        if changed:
+            _environment_changed(app)
+    return changed
+
+
+def variable_change(
+    *,
+    variable: EnvironmentVariable,
+    value: str | None,
+    at_runtime: bool,
+    at_build: bool,
+    changed_by: User,
+) -> None:
+    """Change one variable; `value` None keeps the value."""
+    with transaction.atomic():
+        if value is not None:
+            variable.value = value
+        variable.at_runtime, variable.at_build = at_runtime, at_build
+        variable.changed_by, variable.changed_at = changed_by, timezone.now()
+        variable.save()
+        _environment_changed(variable.app)
+
+
+def variable_delete(*, variable: EnvironmentVariable) -> None:
+    with transaction.atomic():
+        variable.delete()
+        _environment_changed(variable.app)
+
+
+def _environment_changed(app: App) -> None:
+    app.environment_changed_at = timezone.now()
+    app.save(update_fields=["environment_changed_at"])
