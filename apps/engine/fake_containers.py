@@ -1,0 +1,237 @@
+"""A Docker engine in memory, with the promises of `base.Containers`."""
+
+from __future__ import annotations
+
+import builtins
+import datetime as dt
+import itertools
+import re
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from apps.engine.base import (
+    BuildSpec,
+    Container,
+    ContainerEvent,
+    ContainerSpec,
+    ContainerStatus,
+    EngineInfo,
+    LineSink,
+)
+from apps.engine.deadline import Deadline
+from apps.engine.errors import Cancelled, StartFailed, TimedOut
+from apps.engine.fake_faults import Actor, Call
+
+_POLL = 0.02
+_STAMP = "2026-01-01T00:00:00.000000000Z"
+
+
+class FakeContainers(Actor):
+    actor = "containers"
+
+    def __init__(self, journal: list[Call] | None = None) -> None:
+        super().__init__(journal)
+        self.all: dict[str, Container] = {}
+        self.specs: dict[str, ContainerSpec] = {}
+        self.builds: list[BuildSpec] = []
+        self.images: dict[str, tuple[int, ...]] = {}
+        """Image name → ports that it exposes."""
+        self.networks: dict[str, dict[str, str]] = {}
+        self.ports: tuple[int, ...] | None = None
+        """What built images expose, None for what their Dockerfile says."""
+        self.output: list[str] = ["listening"]
+        """What every container writes; a test may append while somebody follows."""
+        self._events: list[ContainerEvent] = []
+        self._grown = threading.Condition(self._lock)
+        self._ids = itertools.count(1)
+
+    def info(self) -> EngineInfo:
+        self.enter("info")
+        return EngineInfo(version="28.0.0", api_version="1.48")
+
+    def ensure_network(self, name: str, *, labels: Mapping[str, str]) -> None:
+        self.enter("ensure_network", name)
+        self.networks.setdefault(name, dict(labels))
+
+    def remove_network(self, name: str) -> None:
+        self.enter("remove_network", name)
+        self.networks.pop(name, None)
+
+    def build(self, spec: BuildSpec, *, log: LineSink, deadline: Deadline) -> str:
+        log("#1 [1/1] FROM scratch")
+        deadline.check()
+        self.enter("build", spec.image)
+        deadline.check()
+        with self._lock:
+            self.builds.append(spec)
+            self.images[spec.image] = self._exposed(spec)
+        return f"sha256:{spec.image}"
+
+    def _exposed(self, spec: BuildSpec) -> tuple[int, ...]:
+        if self.ports is not None:
+            return self.ports
+        text = spec.dockerfile.read_text() if spec.dockerfile.exists() else ""
+        return tuple(sorted(int(port) for port in re.findall(r"(?m)^EXPOSE (\d+)", text)))
+
+    def image_exists(self, image: str) -> bool:
+        self.enter("image_exists", image)
+        return image in self.images
+
+    def exposed_ports(self, image: str) -> tuple[int, ...]:
+        self.enter("exposed_ports", image)
+        return self.images.get(image, ())
+
+    def remove_image(self, image: str) -> None:
+        self.enter("remove_image", image)
+        with self._lock:
+            if not any(container.image == image for container in self.all.values()):
+                self.images.pop(image, None)
+
+    def start(self, spec: ContainerSpec) -> Container:
+        self.enter("start", spec.name)
+        with self._lock:
+            for old in [c for c in self.all.values() if c.name == spec.name]:
+                self._drop(old.id)
+            if spec.image not in self.images:
+                raise StartFailed(f"There is no image {spec.image}.")
+            if spec.network not in self.networks:
+                raise StartFailed(f"There is no network {spec.network}.")
+            number = next(self._ids)
+            container = Container(
+                id=f"{number:064x}",
+                name=spec.name,
+                status=ContainerStatus.RUNNING,
+                labels=dict(spec.labels),
+                image=spec.image,
+                started_at=dt.datetime.now(dt.UTC),
+                addresses={spec.network: f"10.192.0.{number % 253 + 2}"},
+            )
+            self.all[container.id] = container
+            self.specs[container.id] = spec
+            self._emit("start", container)
+        return container
+
+    def resume(self, container_id: str) -> None:
+        self.enter("resume", container_id)
+        with self._lock:
+            if container_id not in self.all:
+                raise StartFailed("The container is gone.")
+            if self.all[container_id].status is not ContainerStatus.RUNNING:
+                running = ContainerStatus.RUNNING
+                self._set(container_id, status=running, exit_code=None, out_of_memory=False)
+                self._emit("start", self.all[container_id])
+
+    def stop(self, container_id: str, *, timeout: int = 10) -> None:
+        self.enter("stop", container_id)
+        with self._lock:
+            if self._runs(container_id):
+                self._set(container_id, status=ContainerStatus.EXITED, exit_code=0)
+                self._emit("die", self.all[container_id])
+                self._emit("stop", self.all[container_id])
+
+    def remove(self, container_id: str) -> None:
+        self.enter("remove", container_id)
+        with self._lock:
+            self._drop(container_id)
+
+    def inspect(self, container_id: str) -> Container | None:
+        self.enter("inspect", container_id)
+        return self.all.get(container_id)
+
+    def list(self, *, labels: Mapping[str, str]) -> builtins.list[Container]:
+        self.enter("list")
+        with self._lock:
+            return [c for c in self.all.values() if labels.items() <= c.labels.items()]
+
+    def logs(
+        self, container_id: str, *, tail: int = 200, timestamps: bool = False
+    ) -> builtins.list[str]:
+        self.enter("logs", container_id)
+        if container_id not in self.all:
+            return []
+        lines = self.output[-tail:]
+        return [f"{_STAMP} {line}" for line in lines] if timestamps else lines
+
+    def follow_logs(
+        self, container_id: str, *, tail: int = 200, deadline: Deadline
+    ) -> Iterator[str]:
+        self.enter("follow_logs", container_id)
+        seen = max(0, len(self.output) - tail)
+        while container_id in self.all and not _is_over(deadline):
+            running = self._runs(container_id)
+            fresh = self.output[seen:]
+            yield from fresh
+            seen += len(fresh)
+            if not running:
+                return
+            time.sleep(_POLL)
+
+    def events(self, *, labels: Mapping[str, str], deadline: Deadline) -> Iterator[ContainerEvent]:
+        """Events from the moment of the call on, to every caller."""
+        with self._lock:
+            self.enter("events")
+            seen = len(self._events)
+        return self._events_since(seen, dict(labels), deadline)
+
+    def _events_since(
+        self, seen: int, labels: dict[str, str], deadline: Deadline
+    ) -> Iterator[ContainerEvent]:
+        while not _is_over(deadline):
+            with self._grown:
+                if len(self._events) == seen:
+                    self._grown.wait(_POLL)
+                fresh = self._events[seen:]
+            seen += len(fresh)
+            yield from (event for event in fresh if labels.items() <= event.labels.items())
+
+    def kill(self, container_id: str, *, exit_code: int = 137, oom: bool = False) -> None:
+        """What a crash looks like from outside. Not a method of engines."""
+        with self._lock:
+            if oom:
+                self._emit("oom", self.all[container_id])
+            exited = ContainerStatus.EXITED
+            self._set(container_id, status=exited, exit_code=exit_code, out_of_memory=oom)
+            self._emit("die", self.all[container_id])
+
+    def _runs(self, container_id: str) -> bool:
+        container = self.all.get(container_id)
+        return container is not None and container.status is ContainerStatus.RUNNING
+
+    def _drop(self, container_id: str) -> None:
+        container = self.all.pop(container_id, None)
+        if container is None:
+            return
+        if container.status is ContainerStatus.RUNNING:
+            self._emit("die", replace(container, exit_code=137))
+        self._emit("destroy", container)
+
+    def _set(self, container_id: str, **changes: Any) -> None:
+        if changes["status"] is not ContainerStatus.RUNNING:
+            changes["addresses"] = {}
+        else:
+            network = self.specs[container_id].network
+            changes |= {"addresses": {network: "10.192.0.2"}, "started_at": dt.datetime.now(dt.UTC)}
+        self.all[container_id] = replace(self.all[container_id], **changes)
+
+    def _emit(self, action: str, container: Container) -> None:
+        event = ContainerEvent(
+            action=action,
+            container_id=container.id,
+            labels=container.labels,
+            time=dt.datetime.now(dt.UTC),
+            exit_code=container.exit_code if action == "die" else None,
+        )
+        with self._grown:
+            self._events.append(event)
+            self._grown.notify_all()
+
+
+def _is_over(deadline: Deadline) -> bool:
+    try:
+        deadline.check()
+    except (Cancelled, TimedOut):
+        return True
+    return False
