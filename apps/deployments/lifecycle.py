@@ -102,7 +102,7 @@ def claim(*, owner: str, limit: int) -> Deployment | None:
                 Status.CLONING,
                 started_at=found.started_at or now,
                 heartbeat_at=now,
-                **{"owner": owner},
+                owner=owner,
             )
             return found
     except (IntegrityError, Overtaken):

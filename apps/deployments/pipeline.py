@@ -191,7 +191,9 @@ def check(work: Work) -> None:
             host=probe_host(deployment.container_name), path=app.health_path
         )
         if answer.healthy:
-            work.line(f"Attempt {attempts}: HTTP {answer.status} after {answer.milliseconds:.0f} ms")
+            work.line(
+                f"Attempt {attempts}: HTTP {answer.status} after {answer.milliseconds:.0f} ms"
+            )
             lifecycle.record(deployment, milliseconds=round(answer.milliseconds))
             return
         reason = answer.reason or f"HTTP {answer.status}"

@@ -112,9 +112,9 @@ def observe_all() -> None:
             by_deployment[facts[1]] = container
     known = {
         d.pk: d
-        for d in Deployment.objects.filter(
-            status__in=(*UNFINISHED, Status.LIVE)
-        ).select_related("app__project")
+        for d in Deployment.objects.filter(status__in=(*UNFINISHED, Status.LIVE)).select_related(
+            "app__project"
+        )
     }
     for deployment in known.values():
         if deployment.status == Status.LIVE:

@@ -48,9 +48,7 @@ def queue_position(deployment: Deployment) -> int:
     """1 for the next one to be taken, 0 when it does not wait."""
     if deployment.status != Status.QUEUED:
         return 0
-    return (
-        Deployment.objects.filter(status=Status.QUEUED, pk__lt=deployment.pk).count() + 1
-    )
+    return Deployment.objects.filter(status=Status.QUEUED, pk__lt=deployment.pk).count() + 1
 
 
 def with_state(apps: QuerySet[App]) -> QuerySet[App]:

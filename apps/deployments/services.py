@@ -40,9 +40,7 @@ def deployment_request(
             app=app, ref=wanted, status=Status.QUEUED, pk__lt=deployment.pk
         )
         for waiting in older:
-            lifecycle.move(
-                waiting, Status.SKIPPED, failure=f"#{deployment.number} took its place."
-            )
+            lifecycle.move(waiting, Status.SKIPPED, failure=f"#{deployment.number} took its place.")
         transaction.on_commit(run_deployments.delay)
         transaction.on_commit(
             lambda: events.deployment_changed(deployment_id=deployment.pk, app_id=app.pk)

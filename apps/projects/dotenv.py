@@ -1,9 +1,9 @@
-"""Reading a pasted .env: values arrive byte for byte.
+r"""Reading a pasted .env: values arrive byte for byte.
 
 The rules are those people know from docker, dotenv and shells: `NAME=value` a line, `export`
-before it is fine, `#` begins a comment at a line's start or after white space behind a bare value.
-Single quotes keep everything as it is. Double quotes know \\n, \\r, \\t, \\" and \\\\ and may run over
-several lines, as single quotes may. Nothing is ever expanded: `$` stays `$`.
+before it is fine, `#` begins a comment at a line's start or after white space behind a bare
+value. Single quotes keep everything as it is. Double quotes know \n, \r, \t, \" and \\ and may run
+over several lines, as single quotes may. Nothing is ever expanded: `$` stays `$`.
 """
 
 from __future__ import annotations

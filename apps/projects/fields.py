@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cryptography.fernet import Fernet, MultiFernet
 from django.conf import settings
@@ -33,7 +33,13 @@ def decrypt(token: str) -> str:
     return _fernet(tuple(settings.MIST_ENCRYPTION_KEYS)).decrypt(token.encode("ascii")).decode()
 
 
-class EncryptedTextField(models.TextField[str, str]):
+if TYPE_CHECKING:
+    TextField = models.TextField[str, str]
+else:
+    TextField = models.TextField
+
+
+class EncryptedTextField(TextField):
     """Holds text in the clear in Python and encrypted in the database. Not searchable."""
 
     def from_db_value(self, value: str | None, *args: Any) -> str | None:

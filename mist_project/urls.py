@@ -1,0 +1,13 @@
+"""All URLs: each app brings its own."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    path("", include("apps.system.urls")),
+    path("", include("apps.accounts.urls")),
+    path("", include("apps.projects.urls")),
+    path("", include("apps.deployments.urls")),
+    path("", include("apps.domains.urls")),
+    path("admin/", admin.site.urls),
+]

@@ -1,0 +1,65 @@
+"""What every test may use: the cast, the fake engine, a data directory of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pytest_django.fixtures import SettingsWrapper
+
+from apps.accounts.models import User
+from apps.deployments import tasks
+from apps.engine.base import Engine
+from apps.engine.connect import get_engine
+from apps.projects.models import App, Project
+from apps.projects.services import app_create, project_create
+
+PASSWORD = "correct-horse-battery"
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path, settings: SettingsWrapper) -> Path:
+    """An empty data directory for this test alone."""
+    folder = tmp_path / "mist"
+    folder.mkdir()
+    settings.MIST_DATA_DIR = folder
+    return folder
+
+
+@pytest.fixture
+def engine(data_dir: Path) -> Iterator[Engine]:
+    """A new engine: the fake one, unless a test's settings say otherwise."""
+    get_engine.cache_clear()
+    yield get_engine()
+    get_engine.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def _no_workers(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """Nobody works on the queue but the test itself: the in-memory broker keeps what it gets."""
+    for task in (tasks.run_deployments, tasks.apply_wishes):
+        monkeypatch.setattr(task, "delay", lambda: None)
+
+
+@pytest.fixture
+def alice(db: None) -> User:
+    """Owns things."""
+    return User.objects.create_superuser("alice@example.com", PASSWORD, name="Alice Archer")
+
+
+@pytest.fixture
+def shop(alice: User) -> Project:
+    return project_create(slug="shop", created_by=alice)
+
+
+@pytest.fixture
+def web(shop: Project, alice: User) -> App:
+    """The app shop/web."""
+    return app_create(
+        project=shop,
+        slug="web",
+        repository="https://git.example.com/shop/web.git",
+        created_by=alice,
+        port=8000,
+    )
