@@ -65,6 +65,7 @@ INSTALLED_APPS = [
     "apps.deployments",
     "apps.domains",
     "apps.system",
+    "mist_project",
     "channels",
     "django_htmx",
     "django.contrib.admin",

@@ -128,6 +128,14 @@ def take_over(deployment: Deployment, *, owner: str) -> None:
     deployment.owner = owner
 
 
+def release(*, owner: str) -> None:
+    """Let go of everything of `owner` but a switch: its steps stop where they are, and whoever
+    recovers abandoned work queues them again."""
+    Deployment.objects.filter(
+        owner=owner, status__in=[s for s in RUNNING if s is not Status.SWITCHING]
+    ).update(owner="", heartbeat_at=None)
+
+
 def cancel_requested(deployment: Deployment) -> bool:
     """Whether a person wants it to end. Raises `Overtaken` when it is not ours any more."""
     row = (

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import logging
 import shutil
+import threading
 from pathlib import Path
 
 from django.conf import settings
+from django.db import connection
+from django.db.utils import Error as DatabaseError
 from django.utils import timezone
 
 from apps.deployments import events, lifecycle, planning
@@ -20,13 +23,14 @@ from apps.deployments.models import RUNNING, UNFINISHED, Deployment, Status
 from apps.deployments.pipeline import resume_switch, route_lock
 from apps.deployments.selectors import abandoned
 from apps.domains.planning import router_name, routes_file
-from apps.engine.base import Container, ContainerStatus
+from apps.engine.base import Container, ContainerEvent, ContainerStatus
 from apps.engine.connect import get_engine
 from apps.engine.deadline import Deadline
-from apps.engine.errors import EngineError
+from apps.engine.errors import Cancelled, EngineError
 from apps.projects.models import App
 
 logger = logging.getLogger("mist.reconciliation")
+WATCHED = frozenset({"start", "die", "stop", "kill", "oom", "pause", "unpause", "destroy"})
 
 
 def recover_abandoned(*, owner: str, alone: bool) -> int:
@@ -154,7 +158,40 @@ def remove_app(app: App) -> None:
     app.delete()
 
 
+def watch_engine(stopping: threading.Event) -> None:
+    """Write down what happens to containers as the engine tells it, until `stopping` is set.
+
+    The engine may go and come back: then everything is compared anew.
+    """
+    pause = 1.0
+    while not stopping.is_set():
+        try:
+            engine = get_engine()
+            observe_all()
+            deadline = Deadline(None, cancelled=stopping.is_set)
+            for event in engine.containers.events(
+                labels=planning.instance_labels(), deadline=deadline
+            ):
+                pause = 1.0
+                _note_event(event)
+        except Cancelled:
+            return
+        except (EngineError, DatabaseError) as error:
+            logger.warning("Watching the engine: %s", error)
+            connection.close()
+        stopping.wait(pause)
+        pause = min(pause * 2, 15.0)
+
+
 # ----------------------------------------------------------------------------------------- parts
+
+
+def _note_event(event: ContainerEvent) -> None:
+    if event.action not in WATCHED or (facts := planning.owner_facts(event.labels)) is None:
+        return
+    app = App.objects.select_related("project").filter(pk=facts[0], deleted_at=None).first()
+    if app is not None:
+        observe_app(app)
 
 
 def _live(app: App) -> Deployment | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import uuid
 
 from celery import shared_task
@@ -14,14 +15,21 @@ from apps.deployments.models import Deployment
 
 OWNER = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
 """This process, as leases name it."""
+stopping = threading.Event()
+"""Set when the process ends: nothing new is begun."""
+_busy: set[int] = set()
 
 
 @shared_task
 def run_deployments() -> None:
     """Take waiting deployments, one after the other, until none can be taken."""
     try:
-        while (found := claim_next()) is not None:
-            pipeline.run(found)
+        while not stopping.is_set() and (found := claim_next()) is not None:
+            _busy.add(found.pk)
+            try:
+                pipeline.run(found)
+            finally:
+                _busy.discard(found.pk)
     finally:
         connection.close()
 
@@ -44,6 +52,11 @@ def reconcile_deployments() -> None:
         reconciliation.observe_all()
     finally:
         connection.close()
+
+
+def busy() -> bool:
+    """Whether this process works on a deployment."""
+    return bool(_busy)
 
 
 def claim_next() -> Deployment | None:

@@ -1,0 +1,109 @@
+"""What all of Mist's commands share: errors as sentences, output for people or as JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db.utils import DatabaseError
+from django.forms import BaseForm
+
+from apps.accounts.models import User
+from apps.engine import process
+from apps.engine.errors import EngineError
+from apps.projects.models import App
+from apps.projects.selectors import app_by_path
+
+
+class MistCommand(BaseCommand):
+    """A command ends with 0, or with 1 and a sentence on stderr; never with a traceback for
+    something that a person can put right."""
+
+    requires_system_checks = ()
+    json_output = False
+    """Whether the command prints data and so knows --json."""
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        return super().create_parser("mist", subcommand, **kwargs)
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        if self.json_output:
+            parser.add_argument("--json", action="store_true", help="print JSON")
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        try:
+            return super().execute(*args, **options)
+        except EngineError as error:
+            lines = [error.sentence, error.hint, error.detail]
+            raise CommandError("\n".join(line for line in lines if line)) from error
+        except DatabaseError as error:
+            raise CommandError(database_problem(error)) from error
+        except OSError as error:
+            if error.errno == 28:
+                raise CommandError("The disk is full. Free some space, then try again.") from error
+            raise
+        except KeyboardInterrupt:
+            sys.exit(130)
+
+    def say(self, text: str = "") -> None:
+        self.stdout.write(text)
+        self.stdout.flush()
+
+    def print_json(self, data: object) -> None:
+        self.say(json.dumps(data, cls=DjangoJSONEncoder, indent=2))
+
+
+def database_problem(error: DatabaseError) -> str:
+    """The sentence for a database that does not do what it should."""
+    text = str(error)
+    if "no such table" in text or "does not exist" in text or "no such column" in text:
+        return "The database is not set up yet. Run ./mist up first."
+    if "full" in text:
+        return "The disk is full. Free some space, then try again."
+    if "readonly" in text or "unable to open" in text:
+        return f"The database in {settings.MIST_DATA_DIR} cannot be opened by this user."
+    return f"The database failed: {text}"
+
+
+def find_app(path: str) -> App:
+    """The app that PROJECT/APP names. Raises `CommandError`."""
+    app = app_by_path(path)
+    if app is None:
+        raise CommandError(
+            f"There is no app {path}. Write it as PROJECT/APP; ./mist apps lists all."
+        )
+    return app
+
+
+def first_admin() -> User | None:
+    """In whose name a command acts."""
+    return User.objects.filter(is_superuser=True, is_active=True).order_by("id").first()
+
+
+def form_problem(form: BaseForm) -> CommandError:
+    """A form's errors, one a line, each with its field."""
+    lines = []
+    for name, problems in form.errors.as_data().items():
+        for problem in problems:
+            text = " ".join(problem.messages)
+            lines.append(text if name == "__all__" else f"{name}: {text}")
+    return CommandError("\n".join(lines))
+
+
+def problem_of(error: ValidationError) -> CommandError:
+    return CommandError("\n".join(error.messages))
+
+
+def mist_pid_file() -> Path:
+    return Path(settings.MIST_DATA_DIR) / "mist.pid"
+
+
+def mist_pid() -> int | None:
+    """The pid of the Mist that serves this data directory, None when there is none."""
+    return process.living_pid(mist_pid_file())

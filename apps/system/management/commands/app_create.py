@@ -1,0 +1,75 @@
+"""./mist app_create"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+
+from apps.projects.dotenv import NAME
+from apps.projects.forms import AppForm
+from apps.projects.models import Project
+from apps.projects.services import app_create
+from apps.system.management.base import MistCommand, first_admin, form_problem
+
+
+class Command(MistCommand):
+    help = "Make an app from a Git repository."
+    json_output = True
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("path", metavar="PROJECT/APP")
+        parser.add_argument("--repo", required=True, help="https://…, ssh://… or git@host:path")
+        parser.add_argument("--branch", default="main")
+        parser.add_argument("--root", default="", help="directory to build in, from the top")
+        parser.add_argument("--dockerfile", default="Dockerfile")
+        parser.add_argument("--port", default="", help="empty: what the Dockerfile EXPOSEs")
+        parser.add_argument("--health-path", default="/")
+        parser.add_argument(
+            "--env",
+            action="append",
+            default=[],
+            metavar="KEY=VALUE",
+            help="may be given several times; others see command lines, so set secrets in the "
+            "dashboard",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        project_name, _, name = options["path"].partition("/")
+        project = Project.objects.filter(slug=project_name).first()
+        if project is None:
+            raise CommandError(
+                f"There is no project {project_name}. Make it: ./mist project_create {project_name}"
+            )
+        form = AppForm(
+            {
+                "slug": name,
+                "repository": options["repo"],
+                "branch": options["branch"],
+                "root_directory": options["root"],
+                "dockerfile": options["dockerfile"],
+                "port": options["port"],
+                "health_path": options["health_path"],
+            },
+            project=project,
+        )
+        if not form.is_valid():
+            raise form_problem(form)
+        app = app_create(
+            project=project,
+            created_by=first_admin(),
+            variables=dict(_variable(text) for text in options["env"]),
+            **form.settings(),
+        )
+        if options["json"]:
+            self.print_json({"app": str(app), "url": app.url, "branch": app.branch})
+        else:
+            self.say(f"App {app} is there. Deploy it: ./mist deploy {app}")
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not NAME.fullmatch(name):
+        raise CommandError(f"--env wants NAME=value, with letters, digits and _ in NAME: {name!r}")
+    return name, value

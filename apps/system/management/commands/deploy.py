@@ -1,0 +1,110 @@
+"""./mist deploy"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import CommandError, CommandParser
+
+from apps.deployments.logs import log_path, read_chunk
+from apps.deployments.models import Deployment, Status
+from apps.deployments.services import deployment_request
+from apps.system.management.base import MistCommand, find_app, first_admin, mist_pid
+
+POLL_SECONDS = 0.1
+
+
+class Command(MistCommand):
+    help = "Deploy an app: its branch's newest commit, or what --ref names."
+    json_output = True
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("path", metavar="PROJECT/APP")
+        parser.add_argument("--ref", default="", help="a branch, tag or 40-digit commit")
+        parser.add_argument("--no-cache", action="store_true", help="build every step anew")
+        parser.add_argument("--wait", action="store_true", help="return when it is over")
+        parser.add_argument("--follow", action="store_true", help="wait, and show its log")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        app = find_app(options["path"])
+        running = mist_pid() is not None or bool(settings.REDIS_URL)
+        if not running and (options["wait"] or options["follow"]):
+            raise CommandError("Mist is not running, so nobody would deploy it. ./mist up")
+        deployment = deployment_request(
+            app=app,
+            requested_by=first_admin(),
+            ref=options["ref"],
+            trigger=Deployment.Trigger.COMMAND,
+            no_cache=options["no_cache"],
+        )
+        quiet = options["json"]
+        if not quiet:
+            self.say(f"Deployment #{deployment.number} of {app} is queued.")
+            if not running:
+                self.say("Mist is not running: it is taken up after the next ./mist up.")
+        if options["wait"] or options["follow"]:
+            watch(self, deployment, follow=options["follow"], quiet=quiet)
+        deployment.refresh_from_db()
+        if quiet:
+            self.print_json(_facts(deployment))
+        if (options["wait"] or options["follow"]) and not _succeeded(deployment):
+            if quiet:
+                sys.exit(1)
+            raise CommandError(_failure(deployment))
+        if not quiet and _succeeded(deployment):
+            self.say(f"Live at {app.url}")
+
+
+def watch(command: MistCommand, deployment: Deployment, *, follow: bool, quiet: bool) -> None:
+    """Return when the deployment is over; show its log, or its stages, meanwhile."""
+    offset = number = 0
+    said = ""
+    while True:
+        deployment.refresh_from_db()
+        over = not deployment.is_unfinished
+        if follow and not quiet:
+            chunk = read_chunk(log_path(deployment.pk), offset=offset, number=number)
+            offset, number = chunk.offset, chunk.number
+            for line in chunk.lines:
+                command.say(f"{line.stage:<9} {line.message}")
+            if chunk.more:
+                continue
+        elif not quiet and deployment.status != said and not over:
+            said = deployment.status
+            command.say(f"{deployment.get_status_display()}…")
+        if over:
+            return
+        if mist_pid() is None and not settings.REDIS_URL:
+            raise CommandError("Mist was stopped. The deployment goes on after the next ./mist up.")
+        time.sleep(POLL_SECONDS)
+
+
+def _succeeded(deployment: Deployment) -> bool:
+    return deployment.status in (Status.LIVE, Status.RETIRED)
+
+
+def _failure(deployment: Deployment) -> str:
+    parts = [
+        f"Deployment #{deployment.number} {deployment.get_status_display().lower()}."
+        if not deployment.failure
+        else deployment.failure,
+        deployment.failure_hint,
+        deployment.failure_detail,
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def _facts(deployment: Deployment) -> dict[str, Any]:
+    return {
+        "app": str(deployment.app),
+        "number": deployment.number,
+        "status": deployment.status,
+        "commit": deployment.commit,
+        "failure": deployment.failure,
+        "hint": deployment.failure_hint,
+        "url": deployment.app.url,
+    }

@@ -1,0 +1,53 @@
+"""./mist doctor"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from django.conf import settings
+
+from apps.engine import host
+from apps.engine.connect import get_engine
+from apps.engine.host import Check
+from apps.system.management.base import MistCommand
+
+
+class Command(MistCommand):
+    help = "Look at everything Mist needs and say what to do about what is wrong."
+    json_output = True
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        checks = list(self._checks())
+        if options["json"]:
+            self.print_json([check.as_dict() for check in checks])
+        else:
+            for check in checks:
+                self._print(check)
+        if any(check.needed and not check.ok for check in checks):
+            sys.exit(1)
+
+    def _checks(self) -> Iterator[Check]:
+        config = settings.MIST_ENGINE_CONFIG
+        engine = get_engine()
+
+        def version() -> tuple[str, str]:
+            info = engine.containers.info()
+            return info.version, info.api_version
+
+        yield host.check_python()
+        yield host.check_git()
+        yield host.check_data_dir(config.data_dir)
+        yield host.check_memory()
+        yield host.check_engine(version)
+        yield host.check_buildkit()
+        yield host.check_live_restore()
+        yield host.check_proxy(engine.proxy.running())
+        yield from host.port_checks(config, settings.MIST_PORT, settings.MIST_BIND)
+
+    def _print(self, check: Check) -> None:
+        mark = "ok     " if check.ok else ("PROBLEM" if check.needed else "advice ")
+        self.say(f"{mark} {check.name}: {check.says}")
+        if not check.ok and check.hint:
+            self.say(f"        {check.hint}")

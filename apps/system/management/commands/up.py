@@ -1,0 +1,117 @@
+"""./mist up"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import CommandError, CommandParser
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+from apps.engine import host, install, process
+from apps.engine.connect import get_engine
+from apps.engine.errors import EngineError
+from apps.engine.style import build_style
+from apps.system.management.base import MistCommand, mist_pid, mist_pid_file
+from apps.system.planning import dashboard_url, local_url, setup_link
+from apps.system.services import setup_token
+
+START_SECONDS = 60.0
+
+
+class Command(MistCommand):
+    help = "Set everything up and serve: engine, database, static files, proxy, Mist itself."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--detach", action="store_true", help="return to the prompt once Mist serves"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if mist_pid() is not None:
+            self.say(f"Mist is running already: {dashboard_url()}")
+            self._say_setup_link()
+            return
+        self._check_host()
+        self._prepare_engine()
+        self._prepare_files()
+        get_engine().proxy.ensure_running()
+        serve = [sys.executable, str(settings.BASE_DIR / "manage.py"), "serve"]
+        if not options["detach"]:
+            # A new program in this process: what set-up has imported does not stay in memory.
+            sys.stdout.flush()
+            connection.close()
+            os.execv(serve[0], serve)
+        self._serve_detached(serve)
+
+    def _check_host(self) -> None:
+        config = settings.MIST_ENGINE_CONFIG
+        for check in (host.check_git(), host.check_data_dir(config.data_dir)):
+            host.require(check)
+        for check in host.port_checks(config, settings.MIST_PORT, settings.MIST_BIND):
+            host.require(check)
+
+    def _prepare_engine(self) -> None:
+        containers = get_engine().containers
+
+        def answers() -> bool:
+            try:
+                containers.info()
+            except EngineError:
+                return False
+            return True
+
+        install.ensure_engine(settings.MIST_ENGINE_CONFIG, answers=answers, log=self.say)
+
+    def _prepare_files(self) -> None:
+        executor = MigrationExecutor(connection)
+        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            self.say("Preparing the database")
+            call_command("migrate", interactive=False, verbosity=0)
+        Path(settings.MIST_DATA_DIR).chmod(0o700)
+        build_style(settings.BASE_DIR, log=self.say)
+        if _newest(settings.BASE_DIR / "static") > _collected():
+            self.say("Collecting static files")
+            call_command("collectstatic", interactive=False, verbosity=0)
+
+    def _serve_detached(self, serve: list[str]) -> None:
+        log = Path(settings.MIST_DATA_DIR) / "mist.log"
+        process.spawn_detached(serve, log=log, pid_file=mist_pid_file())
+        until = time.monotonic() + START_SECONDS
+        while not _answers():
+            if mist_pid() is None or time.monotonic() > until:
+                last = log.read_text(errors="replace").splitlines()[-5:]
+                raise CommandError("\n".join(["Mist did not start.", *last, f"Its log is {log}."]))
+            time.sleep(0.05)
+        self.say(f"Mist is running: {dashboard_url()}")
+        self._say_setup_link()
+
+    def _say_setup_link(self) -> None:
+        if token := setup_token():
+            self.say(f"Set it up, once, at {setup_link(token)}")
+
+
+def _answers() -> bool:
+    try:
+        with urllib.request.urlopen(f"{local_url()}/healthz/", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _newest(folder: Path) -> float:
+    """When the newest file below the folder changed, in seconds since the epoch."""
+    return max((p.stat().st_mtime for p in folder.rglob("*") if p.is_file()), default=0.0)
+
+
+def _collected() -> float:
+    manifest = Path(settings.STATIC_ROOT) / "staticfiles.json"
+    return manifest.stat().st_mtime if manifest.is_file() else -1.0

@@ -1,0 +1,154 @@
+"""What Daphne serves: pages through a small pool of threads, live pages through Channels."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import functools
+import os
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import IO, Any, TypeVar
+from urllib.parse import urlsplit
+
+import django
+from django.conf import settings
+from django.core import signals
+from django.core.handlers.asgi import ASGIHandler, get_script_prefix
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
+from django.urls import set_script_prefix
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mist_project.settings")
+django.setup()
+
+from channels.auth import AuthMiddlewareStack  # noqa: E402
+from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+
+from apps.deployments.routing import websocket_urlpatterns  # noqa: E402
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Result = TypeVar("Result")
+
+THREADS = 2
+"""More are slower: they fight for the interpreter's lock (measured)."""
+BODY_MAX = 8 * 1024 * 1024
+"""Bytes of a request. Forms are held to DATA_UPLOAD_MAX_MEMORY_SIZE besides."""
+SMALL_FILE = 1024 * 1024
+
+
+class PooledHandler(ASGIHandler):
+    """Django over ASGI with the middleware chain in one thread from first to last.
+
+    The stock handler hops between the loop and a thread at each middleware, about 3 ms a request.
+    Here a request is one job of a fixed pool, whose threads keep their database connections.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="page")
+
+    def load_middleware(self, is_async: bool = False) -> None:
+        super().load_middleware(is_async=False)
+
+    async def _in_thread(self, work: Callable[..., Result], *args: Any) -> Result:
+        call = functools.partial(contextvars.copy_context().run, work, *args)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, call)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with tempfile.SpooledTemporaryFile(max_size=2 * 1024 * 1024, mode="w+b") as body:
+            if not await _read_body(receive, body):
+                return
+            too_large = body.tell() > BODY_MAX
+            body.seek(0)
+            response = await self._in_thread(self._respond, scope, body, too_large)
+            try:
+                await self._send(response, send)
+            finally:
+                await self._in_thread(response.close)
+
+    def _respond(self, scope: Scope, body: IO[bytes], too_large: bool) -> HttpResponseBase:
+        set_script_prefix(get_script_prefix(scope))
+        signals.request_started.send(sender=type(self), scope=scope)
+        if too_large:
+            return HttpResponse(
+                f"A request may hold {BODY_MAX // 1024 // 1024} MB at most.\n",
+                status=413,
+                content_type="text/plain",
+            )
+        request, problem = self.create_request(scope, body)
+        response = problem if request is None else self.get_response(request)
+        if response.streaming and 0 < int(response.get("Content-Length") or 0) <= SMALL_FILE:
+            # One hop instead of one for each block of a style sheet.
+            response.streaming_content = [b"".join(response.streaming_content)]
+        return response
+
+    async def _send(self, response: Any, send: Send) -> None:
+        if not response.streaming:
+            await self.send_response(response, send)
+            return
+        headers = [(k.encode("ascii"), v.encode("latin-1")) for k, v in response.items()]
+        headers += [
+            (b"Set-Cookie", cookie.output(header="").strip().encode("ascii"))
+            for cookie in response.cookies.values()
+        ]
+        await send(
+            {"type": "http.response.start", "status": response.status_code, "headers": headers}
+        )
+        chunks: Iterator[bytes] = iter(response.streaming_content)
+        while (chunk := await self._in_thread(next, chunks, None)) is not None:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body"})
+
+
+async def _read_body(receive: Receive, body: IO[bytes]) -> bool:
+    """Take the whole body, keeping no more than a little over the limit. False when the client
+    went away."""
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return False
+        if body.tell() <= BODY_MAX:
+            body.write(message.get("body", b""))
+        if not message.get("more_body", False):
+            return True
+
+
+class SameOrigin:
+    """Refuses a WebSocket that a page of another site opens: cookies go along with those too."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = dict(scope.get("headers", ()))
+        origin = headers.get(b"origin", b"").decode("latin-1")
+        host = headers.get(b"host", b"").decode("latin-1")
+        if origin and (urlsplit(origin).netloc == host or origin == settings.MIST_URL):
+            await self._inner(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 4403})
+
+
+async def _no_such_socket(scope: Scope, receive: Receive, send: Send) -> None:
+    await send({"type": "websocket.close", "code": 4404})
+
+
+def _websockets() -> Any:
+    routes = URLRouter(websocket_urlpatterns)
+
+    async def found(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await routes(scope, receive, send)
+        except ValueError as error:
+            if "No route found" not in str(error):
+                raise
+            await _no_such_socket(scope, receive, send)
+
+    return SameOrigin(AuthMiddlewareStack(found))
+
+
+application = ProtocolTypeRouter({"http": PooledHandler(), "websocket": _websockets()})

@@ -1,0 +1,152 @@
+"""How Mist's processes start and stop.
+
+By default one process is everything: the web server, the worker, the schedule and the watcher of
+the engine. With `REDIS_URL` each part is a process of its own and may run several times. Which of
+the two it is, only this module knows.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from enum import StrEnum
+
+from celery.beat import EmbeddedService, Scheduler
+from daphne.server import Server  # installs Twisted's asyncio reactor, so it comes early
+from django.conf import settings
+from django.db import connection
+from django.db.utils import Error as DatabaseError
+from twisted.internet import reactor
+
+from apps.deployments import lifecycle, reconciliation, tasks
+from apps.deployments.selectors import work_waiting
+from mist_project.asgi import application
+from mist_project.celery import app as celery_app
+
+logger = logging.getLogger("mist")
+POLL_SECONDS = 0.5
+STOP_SECONDS = 10.0
+
+
+class Role(StrEnum):
+    """What a process does."""
+
+    ALL = "all"
+    WEB = "web"
+    WORKER = "worker"
+    BEAT = "beat"
+    WATCHER = "watcher"
+
+
+def serve(role: Role, *, ready: Callable[[], None]) -> int:
+    """Run until SIGTERM or SIGINT and return the exit code. `ready` is called when the process
+    is at work: its port is open."""
+    stopping = threading.Event()
+    if role in (Role.ALL, Role.WORKER):
+        _start(_work)
+    if role in (Role.ALL, Role.BEAT):
+        EmbeddedService(celery_app, thread=True, scheduler_cls=PlainScheduler).start()
+    if role in (Role.ALL, Role.WATCHER):
+        _start(reconciliation.watch_engine, stopping)
+    if role is Role.ALL:
+        _start(_poll, stopping)
+    if role in (Role.ALL, Role.WEB):
+        code = _serve_pages(ready)
+    else:
+        reactor.callWhenRunning(ready)
+        reactor.run()
+        code = 0
+    stopping.set()
+    _finish()
+    return code
+
+
+def _start(work: Callable[..., None], *args: object) -> None:
+    threading.Thread(target=work, args=args, name=work.__name__.strip("_"), daemon=True).start()
+
+
+class PlainScheduler(Scheduler):  # type: ignore[misc]
+    """The schedule of the settings, kept in memory: every entry may run early or late by one turn,
+    so there is nothing to remember in a file."""
+
+    def setup_schedule(self) -> None:
+        self.update_from_dict(self.app.conf.beat_schedule)
+
+
+class _PageServer(Server):  # type: ignore[misc]
+    """Daphne, which tells when it listens and why it does not."""
+
+    def __init__(self, *, ready: Callable[[], None]) -> None:
+        host = settings.MIST_BIND.replace(":", "\\:")
+        super().__init__(
+            application,
+            endpoints=[f"tcp:port={settings.MIST_PORT}:interface={host}"],
+            server_name="Mist",
+            application_close_timeout=2,
+        )
+        self._ready = ready
+        self.problem = ""
+
+    def listen_success(self, port: object) -> None:
+        self._ready()
+
+    def listen_error(self, failure: object) -> None:
+        self.problem = f"Port {settings.MIST_PORT} cannot be used: {failure.getErrorMessage()}"  # type: ignore[attr-defined]
+        self.stop()
+
+
+def _serve_pages(ready: Callable[[], None]) -> int:
+    server = _PageServer(ready=ready)
+    server.run()
+    if server.problem:
+        logger.error("%s", server.problem)
+    return 1 if server.problem else 0
+
+
+def _work() -> None:
+    """The Celery worker. Its threads also carry out what people ask of running apps, so there are
+    two more than deployments that run at once."""
+    # Whatever was left by a process that died is taken up before anything else.
+    tasks.reconcile_deployments.delay()
+    celery_app.WorkController(
+        pool_cls="threads",
+        concurrency=settings.MIST_CONCURRENT_DEPLOYMENTS + 2,
+        queues=["deployments", "default"],
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+    ).start()
+
+
+def _poll(stopping: threading.Event) -> None:
+    """Find what a management command wrote: another process cannot use the in-memory broker."""
+    while not stopping.wait(POLL_SECONDS):
+        try:
+            if work_waiting():
+                tasks.run_deployments.delay()
+                tasks.apply_wishes.delay()
+        except DatabaseError as error:
+            logger.warning("The database does not answer: %s", error)
+            connection.close()
+            time.sleep(POLL_SECONDS)
+
+
+def _finish() -> None:
+    """Give waiting work back, let a switch in progress end, then go for good.
+
+    Threads that only wait for the engine or the broker are not waited for.
+    """
+    tasks.stopping.set()
+    lifecycle.release(owner=tasks.OWNER)
+    until = time.monotonic() + STOP_SECONDS
+    while tasks.busy() and time.monotonic() < until:
+        time.sleep(0.05)
+    logging.shutdown()
+
+
+def leave(code: int) -> None:
+    """End the process now. Celery's and Twisted's threads have no end of their own."""
+    os._exit(code)
