@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django import Settings
 
 from apps.accounts.models import User
 from apps.deployments import tasks
@@ -19,7 +19,7 @@ PASSWORD = "correct-horse-battery"
 
 
 @pytest.fixture
-def data_dir(tmp_path: Path, settings: SettingsWrapper) -> Path:
+def data_dir(tmp_path: Path, settings: Settings) -> Path:
     """An empty data directory for this test alone."""
     folder = tmp_path / "mist"
     folder.mkdir()

@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from apps.engine.base import BuildSpec, EngineConfig, LineSink
+from apps.engine.base_image import SAMPLE_BASE, ensure_sample_base
 from apps.engine.build_api import build_with_api
 from apps.engine.build_errors import BuildOutput, is_noise
 from apps.engine.deadline import Deadline
@@ -39,6 +40,9 @@ def build(config: EngineConfig, spec: BuildSpec, *, log: LineSink, deadline: Dea
         output.add(shown)
         log(shown)
 
+    if SAMPLE_BASE in spec.dockerfile.read_text(errors="replace"):
+        # No registry has that one: Mist brings it.
+        ensure_sample_base(log=take, deadline=deadline, docker_host=config.docker_host)
     client = find_buildkit()
     if client is None:
         build_with_api(config, spec, log=take, deadline=deadline)
