@@ -1,0 +1,25 @@
+"""Addresses of projects, apps and what belongs to them."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from apps.projects import app_views, views
+
+APP = "projects/<slug:project>/apps/<slug:app>/"
+
+urlpatterns = [
+    path("projects/", views.project_list, name="project_list"),
+    path("new-project/", views.project_new, name="project_new"),
+    path("projects/<slug:project>/", views.project, name="project"),
+    path("projects/<slug:project>/delete/", views.project_delete, name="project_delete"),
+    path("projects/<slug:project>/new-app/", views.app_new, name="app_new"),
+    path(APP, app_views.app, name="app"),
+    path(f"{APP}environment/", app_views.app_environment, name="app_environment"),
+    path(f"{APP}environment/save/", app_views.variable_save, name="variable_save"),
+    path(f"{APP}environment/paste/", app_views.environment_paste, name="environment_paste"),
+    path(f"{APP}environment/<int:pk>/reveal/", app_views.variable_reveal, name="variable_reveal"),
+    path(f"{APP}environment/<int:pk>/delete/", app_views.variable_delete, name="variable_delete"),
+    path(f"{APP}settings/", app_views.app_settings, name="app_settings"),
+    path(f"{APP}delete/", app_views.app_delete, name="app_delete"),
+]

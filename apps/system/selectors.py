@@ -1,0 +1,160 @@
+"""Reading what the dashboard, the sidebar and search show."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from django.conf import settings
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+
+from apps.accounts.models import User
+from apps.deployments.models import UNFINISHED, Deployment
+from apps.deployments.selectors import deployments_visible_to
+from apps.projects.models import App, Project
+from apps.projects.selectors import apps_visible_to, projects_visible_to
+
+CARD_APPS = 5
+"""Apps that a project's card names; the rest is a number."""
+FOUND_MAX = 50
+
+
+@dataclass(frozen=True)
+class ProjectSummary:
+    """One project as lists show it."""
+
+    pk: int
+    slug: str
+    app_count: int
+    state: str
+    summary: str
+
+
+@dataclass(frozen=True)
+class Sidebar:
+    projects: list[ProjectSummary]
+    active: dict[int, str]
+    """App's id → status of its unfinished deployment."""
+    host: str
+    base_domain: str
+
+
+@dataclass(frozen=True)
+class ProjectCard:
+    """One project of the dashboard, with its first apps and its newest deployment."""
+
+    project: ProjectSummary
+    apps: list[App] = field(default_factory=list)
+    last: Deployment | None = None
+
+    @property
+    def more(self) -> int:
+        """Apps that are not shown."""
+        return self.project.app_count - len(self.apps)
+
+
+def active_deployments() -> dict[int, str]:
+    """App's id → status of its newest unfinished deployment."""
+    rows = Deployment.objects.filter(status__in=UNFINISHED).order_by("id")
+    return dict(rows.values_list("app_id", "status"))
+
+
+def sidebar_of(user: User) -> Sidebar:
+    """Two queries, whatever the number of projects and apps."""
+    active = active_deployments()
+    busy = Q(apps__in=list(active))
+    present = Q(apps__deleted_at=None)
+    observed = App.Observed
+    rows = projects_visible_to(user).annotate(
+        deploying=Count("apps", filter=present & busy) if active else Count("pk", filter=Q(pk=0)),
+        running=Count("apps", filter=present & Q(apps__observed=observed.RUNNING)),
+        unhealthy=Count("apps", filter=present & Q(apps__observed=observed.UNHEALTHY)),
+        crashed=Count("apps", filter=present & Q(apps__observed=observed.CRASHED)),
+    )
+    names = ("pk", "slug", "app_count", "deploying", "running", "unhealthy", "crashed")
+    return Sidebar(
+        projects=[_summary(*row) for row in rows.values_list(*names)],
+        active=active,
+        host=socket.gethostname(),
+        base_domain=settings.MIST_BASE_DOMAIN,
+    )
+
+
+def _summary(
+    pk: int, slug: str, apps: int, deploying: int, running: int, unhealthy: int, crashed: int
+) -> ProjectSummary:
+    if crashed:
+        state, words = "crashed", f"{crashed} of {apps} crashed"
+    elif unhealthy:
+        state, words = "unhealthy", f"{unhealthy} of {apps} unhealthy"
+    elif deploying:
+        state, words = "deploying", "deploying"
+    elif running:
+        state, words = "running", f"{running} of {apps} running"
+    else:
+        state, words = ("stopped", "nothing runs") if apps else ("none", "no apps yet")
+    return ProjectSummary(pk=pk, slug=slug, app_count=apps, state=state, summary=words)
+
+
+def project_cards(
+    user: User, projects: Iterable[ProjectSummary], active: dict[int, str]
+) -> list[ProjectCard]:
+    """The dashboard's cards: two queries, however many projects there are."""
+    shown = list(projects)
+    newest = Deployment.objects.filter(app=OuterRef("pk")).order_by("-id").values("id")[:1]
+    rows = (
+        apps_visible_to(user)
+        .filter(project__in=[project.pk for project in shown])
+        .annotate(newest_id=Subquery(newest))
+    )
+    apps: dict[int, list[App]] = {project.pk: [] for project in shown}
+    last: dict[int, int] = {}
+    for app in rows:
+        if len(apps[app.project_id]) < CARD_APPS:
+            apps[app.project_id].append(app)
+        last[app.project_id] = max(last.get(app.project_id, 0), app.newest_id or 0)
+    mark_active(rows, active)
+    deployments = deployments_visible_to(user).in_bulk([pk for pk in last.values() if pk])
+    return [ProjectCard(p, apps[p.pk], deployments.get(last.get(p.pk, 0))) for p in shown]
+
+
+def mark_active(apps: Iterable[App], active: dict[int, str]) -> None:
+    """Give each app the attribute `active_status`, as `with_state` does in the database."""
+    for app in apps:
+        app.active_status = active.get(app.pk)  # type: ignore[attr-defined]
+
+
+def apps_of(user: User, project: Project) -> QuerySet[App]:
+    """A project's apps with `newest_id`, the id of the newest deployment (or None)."""
+    newest = Deployment.objects.filter(app=OuterRef("pk")).order_by("-id").values("id")[:1]
+    return apps_visible_to(user).filter(project=project).annotate(newest_id=Subquery(newest))
+
+
+def newest_deployments(user: User, apps: Iterable[App]) -> dict[int, Deployment]:
+    """Deployment's id → deployment, of apps that have `newest_id`."""
+    ids = [app.newest_id for app in apps if app.newest_id]  # type: ignore[attr-defined]
+    return deployments_visible_to(user).in_bulk(ids)
+
+
+def troubled_apps(user: User) -> QuerySet[App]:
+    """Apps that somebody should look at."""
+    wrong = (App.Observed.CRASHED, App.Observed.UNHEALTHY)
+    return apps_visible_to(user).filter(observed__in=wrong, wanted=App.Wanted.RUNNING)
+
+
+def search(user: User, query: str) -> tuple[list[Project], list[App]]:
+    """Projects and apps whose name, address or repository holds the words; the best 50 each."""
+    words = query.lower().replace("/", " ").split()
+    if not words:
+        return [], []
+    projects, apps = projects_visible_to(user), apps_visible_to(user)
+    for part in words:
+        projects = projects.filter(slug__contains=part)
+        apps = apps.filter(
+            Q(slug__contains=part)
+            | Q(project__slug__contains=part)
+            | Q(label__contains=part)
+            | Q(repository__icontains=part)
+        )
+    return list(projects[:FOUND_MAX]), list(apps.order_by("project__slug", "slug")[:FOUND_MAX])

@@ -1,0 +1,125 @@
+// Small enhancements. Every page reads and works without this file. Listeners sit on the document,
+// so that they also serve what HTMX swaps in.
+(() => {
+  const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const root = document.documentElement;
+
+  const toggleTheme = () => {
+    const theme = root.classList.toggle("dark") ? "dark" : "light";
+    document.cookie = `mist_theme=${theme};path=/;max-age=31536000;samesite=lax`;
+    dispatchEvent(new Event("mist:theme"));
+  };
+
+  const copy = async (button) => {
+    try {
+      await navigator.clipboard.writeText(button.dataset.copy);
+    } catch {
+      return; // Browsers give the clipboard to secure pages only: then the text is there to select.
+    }
+    const label = button.getAttribute("aria-label");
+    button.setAttribute("aria-label", "Copied");
+    button.classList.add("text-success");
+    setTimeout(() => {
+      if (label) button.setAttribute("aria-label", label);
+      else button.removeAttribute("aria-label");
+      button.classList.remove("text-success");
+    }, 1500);
+  };
+
+  const showPassword = (button) => {
+    const field = button.parentElement.querySelector("input");
+    const show = field.type === "password";
+    field.type = show ? "text" : "password";
+    button.setAttribute("aria-pressed", show);
+    button.setAttribute("aria-label", show ? "Hide password" : "Show password");
+  };
+
+  document.addEventListener("click", (event) => {
+    const found = (selector) => event.target.closest(selector);
+    let button;
+    if (found("[data-theme-toggle]")) toggleTheme();
+    if ((button = found("[data-copy]"))) copy(button);
+    if ((button = found("[data-show-password]"))) showPassword(button);
+    if ((button = found("[data-toast-close]"))) button.closest(".toast").remove();
+    // Dialogs: browsers without invoker commands.
+    if (!("commandForElement" in HTMLButtonElement.prototype)) {
+      if ((button = found('[command="show-modal"]'))) {
+        document.getElementById(button.getAttribute("commandfor"))?.showModal();
+      }
+    }
+  });
+
+  // A form is sent once, however often its button is pressed.
+  document.addEventListener("submit", (event) => {
+    const button = event.submitter;
+    if (event.defaultPrevented || event.target.method !== "post" || !button) return;
+    if (button.getAttribute("aria-busy") === "true") event.preventDefault();
+    button.setAttribute("aria-busy", "true");
+  });
+  addEventListener("pageshow", (event) => {
+    if (event.persisted) $$('button[aria-busy="true"]').forEach((b) => b.removeAttribute("aria-busy"));
+  });
+
+  // Ctrl K opens the search page.
+  document.addEventListener("keydown", (event) => {
+    const link = document.querySelector("[data-search]");
+    if (!link || !(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== "k") return;
+    event.preventDefault();
+    location.assign(link.href);
+  });
+
+  // Tabs: bring the current one into view on phones.
+  document.querySelector(".tabnav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
+  // A message that all went well leaves by itself; others stay until closed.
+  setTimeout(() => $$(".toast[data-brief]").forEach((toast) => toast.remove()), 7000);
+
+  // Log panes: wrap, times, search. Following the end is live.js.
+  const toggleLog = (button, name, on, off) => {
+    const log = button.closest("[data-log]");
+    log.dataset[name] = button.getAttribute("aria-pressed") === "true" ? off : on;
+    button.setAttribute("aria-pressed", log.dataset[name] === on);
+  };
+  document.addEventListener("click", (event) => {
+    const wrap = event.target.closest("[data-log-wrap]");
+    if (wrap) toggleLog(wrap, "wrap", "on", "off");
+    const times = event.target.closest("[data-log-ts]");
+    if (times) toggleLog(times, "ts", "on", "off");
+  });
+
+  const mark = (line, query) => {
+    $$("mark", line).forEach((m) => m.replaceWith(m.textContent));
+    line.normalize();
+    if (query.length < 2) return [];
+    const walk = document.createTreeWalker(line, NodeFilter.SHOW_TEXT);
+    const found = [];
+    while (walk.nextNode()) {
+      const at = walk.currentNode.data.toLowerCase().indexOf(query);
+      if (at >= 0) found.push([walk.currentNode, at]);
+    }
+    return found.map(([node, at]) => {
+      const range = document.createRange();
+      range.setStart(node, at);
+      range.setEnd(node, at + query.length);
+      const element = document.createElement("mark");
+      range.surroundContents(element);
+      return element;
+    });
+  };
+  document.addEventListener("submit", (event) => {
+    if (event.target.matches("[data-log-search]")) event.preventDefault();
+  });
+  document.addEventListener("input", (event) => {
+    const form = event.target.closest("[data-log-search]");
+    if (!form) return;
+    const log = form.closest("[data-log]");
+    const query = event.target.value.trim().toLowerCase();
+    const marks = $$(".ln-msg", log).flatMap((line) => mark(line, query));
+    if (marks.length) {
+      marks[0].dataset.current = "";
+      marks[0].scrollIntoView({ block: "center" });
+    }
+    const count = log.querySelector("[data-log-count]");
+    if (count) count.textContent = query.length < 2 ? "" : marks.length ? `${marks.length} found` : "None";
+  });
+})();
