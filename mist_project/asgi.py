@@ -17,7 +17,6 @@ from django.conf import settings
 from django.core import signals
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
 from django.http import HttpResponse
-from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mist_project.settings")
@@ -58,7 +57,9 @@ class PooledHandler(ASGIHandler):
         call = functools.partial(contextvars.copy_context().run, work, *args)
         return await asyncio.get_running_loop().run_in_executor(self._pool, call)
 
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def handle(  # type: ignore[override]
+        self, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         with tempfile.SpooledTemporaryFile(max_size=2 * 1024 * 1024, mode="w+b") as body:
             if not await _read_body(receive, body):
                 return
@@ -70,7 +71,7 @@ class PooledHandler(ASGIHandler):
             finally:
                 await self._in_thread(response.close)
 
-    def _respond(self, scope: Scope, body: IO[bytes], too_large: bool) -> HttpResponseBase:
+    def _respond(self, scope: Scope, body: IO[bytes], too_large: bool) -> Any:
         set_script_prefix(get_script_prefix(scope))
         signals.request_started.send(sender=type(self), scope=scope)
         if too_large:
@@ -80,7 +81,7 @@ class PooledHandler(ASGIHandler):
                 content_type="text/plain",
             )
         request, problem = self.create_request(scope, body)
-        response = problem if request is None else self.get_response(request)
+        response: Any = problem if request is None else self.get_response(request)
         if response.streaming and 0 < int(response.get("Content-Length") or 0) <= SMALL_FILE:
             # One hop instead of one for each block of a style sheet.
             response.streaming_content = [b"".join(response.streaming_content)]
@@ -88,7 +89,7 @@ class PooledHandler(ASGIHandler):
 
     async def _send(self, response: Any, send: Send) -> None:
         if not response.streaming:
-            await self.send_response(response, send)
+            await self.send_response(response, send)  # type: ignore[arg-type]
             return
         headers = [(k.encode("ascii"), v.encode("latin-1")) for k, v in response.items()]
         headers += [
@@ -138,7 +139,7 @@ async def _no_such_socket(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def _websockets() -> Any:
-    routes = URLRouter(websocket_urlpatterns)
+    routes: Any = URLRouter(websocket_urlpatterns)
 
     async def found(scope: Scope, receive: Receive, send: Send) -> None:
         try:

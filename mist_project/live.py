@@ -40,7 +40,7 @@ class _Inbox:
         return self._waiting.popleft()
 
 
-class LocalChannelLayer(BaseChannelLayer):  # type: ignore[misc]
+class LocalChannelLayer(BaseChannelLayer):
     """Channels' layer interface, plus `publish` for callers outside any event loop."""
 
     extensions = ("groups",)

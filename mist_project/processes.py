@@ -57,7 +57,7 @@ def serve(role: Role, *, ready: Callable[[], None]) -> int:
         code = _serve_pages(ready)
     else:
         reactor.callWhenRunning(ready)
-        reactor.run()
+        reactor.run()  # type: ignore[misc]
         code = 0
     stopping.set()
     _finish()

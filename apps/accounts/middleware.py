@@ -14,7 +14,7 @@ from django.shortcuts import redirect, resolve_url
 class _LoginRequired(LoginRequiredMiddleware):
     """Django's own rule; an HTMX request is sent to the login page as a whole page."""
 
-    def handle_no_permission(
+    def handle_no_permission(  # type: ignore[override]
         self, request: HttpRequest, view_func: Callable[..., Any]
     ) -> HttpResponseBase:
         if request.headers.get("HX-Request"):

@@ -20,7 +20,7 @@ stopping = threading.Event()
 _busy: set[int] = set()
 
 
-@shared_task
+@shared_task  # type: ignore[untyped-decorator]
 def run_deployments() -> None:
     """Take waiting deployments, one after the other, until none can be taken."""
     try:
@@ -34,7 +34,7 @@ def run_deployments() -> None:
         connection.close()
 
 
-@shared_task
+@shared_task  # type: ignore[untyped-decorator]
 def apply_wishes() -> None:
     """Carry out what people asked of apps."""
     try:
@@ -43,7 +43,7 @@ def apply_wishes() -> None:
         connection.close()
 
 
-@shared_task
+@shared_task  # type: ignore[untyped-decorator]
 def reconcile_deployments() -> None:
     """Take up abandoned work, then compare what runs with what should."""
     try:

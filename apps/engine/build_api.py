@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import json
 import queue
+import re
 import threading
-from typing import Any
+from collections.abc import Iterator
+from typing import IO, Any
 
 from docker.api.build import process_dockerfile
-from docker.errors import APIError, BuildError
-from docker.utils.build import exclude_paths
+from docker.errors import APIError, DockerException
+from docker.types.daemon import CancellableStream
 from docker.utils.build import tar as make_tar
 
 from apps.engine.base import BuildSpec, EngineConfig, LineSink
-from apps.engine.client import connect
+from apps.engine.client import own_client
 from apps.engine.deadline import Deadline
-from apps.engine.errors import BuildFailed, OutOfDisk
+from apps.engine.errors import BuildFailed, EngineError, OutOfDisk
 
-_HINT = "Install docker-buildx for BuildKit, which shows more and can do more."
+Items = Iterator[dict[str, Any]]
+_HINT = "Read the last lines below. Install docker-buildx for BuildKit, which can do more."
+_SYNTAX = re.compile(r"dockerfile parse error (?:on )?line (\d+): (.*)", re.IGNORECASE)
+_PULL = re.compile(r"pull access denied|manifest .*not found|registry|no such host")
 
 
 def build_with_api(
@@ -33,39 +38,50 @@ def build_with_api(
     ignore = spec.context / ".dockerignore"
     patterns = ignore.read_text().splitlines() if ignore.is_file() else []
     dockerfile = process_dockerfile(str(spec.dockerfile), str(spec.context))
-    files = sorted(exclude_paths(str(spec.context), patterns, dockerfile=dockerfile[0]))
-    archive = make_tar(
-        str(spec.context),
-        files=files,
-        root=str(spec.context),
-        extra_files=_extra(dockerfile),
-    )
+    archive: Any = make_tar(spec.context, exclude=patterns, dockerfile=dockerfile, gzip=False)
     try:
-        stream = connect(config.docker_host).api.build(
-            fileobj=archive,
-            custom_context=True,
-            dockerfile=dockerfile[0],
-            tag=spec.image,
-            labels=dict(spec.labels),
-            buildargs=dict(spec.args),
-            nocache=spec.no_cache,
-            rm=True,
-            forcerm=True,
-            decode=True,
-        )
-        _follow(stream, log, deadline)
-    except (APIError, BuildError) as error:
-        raise BuildFailed("The engine could not build the image.", detail=str(error)) from error
+        with _started(config, spec, archive, dockerfile[0] or "Dockerfile") as items:
+            _follow(items, log, deadline)
+    except APIError as error:
+        raise _failure("", str(error.explanation or error), []) from error
     finally:
         archive.close()
 
 
-def _extra(dockerfile: tuple[str, str | None]) -> list[tuple[str, str]]:
-    name, content = dockerfile
-    return [(name, content)] if content is not None else []
+@contextlib.contextmanager
+def _started(
+    config: EngineConfig, spec: BuildSpec, archive: IO[bytes], dockerfile: str
+) -> Iterator[Items]:
+    """The engine's answer, item by item. The SDK's own `build` hides the connection, and only
+    closing that ends a build."""
+    with own_client(config.docker_host) as client:
+        api: Any = client.api
+        response = api.post(
+            api._url("/build"),
+            data=archive,
+            params={
+                "t": spec.image,
+                "dockerfile": dockerfile,
+                "labels": json.dumps(dict(spec.labels)),
+                "buildargs": json.dumps(dict(spec.args)),
+                "nocache": spec.no_cache,
+                "rm": True,
+                "forcerm": True,
+            },
+            headers={"Content-Type": "application/tar"},
+            stream=True,
+            timeout=None,
+        )
+        api._raise_for_status(response)
+        items = CancellableStream(api._stream_helper(response, decode=True), response)
+        try:
+            yield items
+        finally:
+            with contextlib.suppress(OSError, AttributeError, DockerException):
+                items.close()
 
 
-def _follow(stream: Any, log: LineSink, deadline: Deadline) -> None:
+def _follow(stream: Items, log: LineSink, deadline: Deadline) -> None:
     items: queue.Queue[dict[str, Any] | None] = queue.Queue()
 
     def read() -> None:
@@ -76,40 +92,50 @@ def _follow(stream: Any, log: LineSink, deadline: Deadline) -> None:
         items.put(None)
 
     threading.Thread(target=read, name="docker-build", daemon=True).start()
-    step, last = "", []
-    try:
-        while True:
-            try:
-                item = items.get(timeout=0.2)
-            except queue.Empty:
-                deadline.check()
-                continue
-            if item is None:
-                return
-            if "errorDetail" in item:
-                raise _failure(step, str(item["errorDetail"].get("message", "")), last)
-            for line in str(item.get("stream") or item.get("status") or "").splitlines():
-                if line.startswith("Step "):
-                    step = line
-                last = [*last[-19:], line]
-                log(line)
+    step = ""
+    last: list[str] = []
+    while True:
+        try:
+            item = items.get(timeout=0.2)
+        except queue.Empty:
             deadline.check()
-    finally:
-        with contextlib.suppress(OSError, AttributeError):
-            stream.close()
+            continue
+        if item is None:
+            return
+        if "errorDetail" in item:
+            raise _failure(step, str(item["errorDetail"].get("message", "")), last)
+        for line in str(item.get("stream") or item.get("status") or "").splitlines():
+            if line.startswith("Step "):
+                step = line
+            last = [*last[-19:], line]
+            log(line)
+        deadline.check()
 
 
-def _failure(step: str, message: str, last: list[str]) -> BuildFailed | OutOfDisk:
-    detail = os.linesep.join([*last, message])
+def _failure(step: str, message: str, last: list[str]) -> EngineError:
+    """The reason in a sentence; `step` is the builder's own "Step 3/4 : RUN make"."""
+    detail = "\n".join([*last, message])
     if "no space left on device" in message.lower():
         return OutOfDisk("The build ran out of disk space.", hint="Free some space.", detail=detail)
     if "the --mount option requires BuildKit" in message:
         return BuildFailed(
             "The Dockerfile uses RUN --mount, which needs BuildKit.",
-            hint=_HINT,
+            hint="Install docker-buildx on the server.",
             detail=detail,
         )
-    where = step.replace("Step ", "Build step ", 1).replace(" : ", " failed: ", 1)
-    return BuildFailed(
-        f"{where or 'The build failed'}: {message[:200]}.", hint=_HINT, detail=detail
-    )
+    if found := _SYNTAX.search(message):
+        return BuildFailed(
+            f"The Dockerfile has an error on line {found[1]}: {found[2]}.",
+            hint="Correct that line and deploy again.",
+            detail=detail,
+        )
+    place, _, command = step.partition(" : ")
+    if command.startswith("FROM ") and _PULL.search(message):
+        return BuildFailed(
+            f"The base image {command.split()[1]} could not be pulled.",
+            hint="Check the name in the Dockerfile's FROM line, and that this server reaches "
+            "the image's registry.",
+            detail=detail,
+        )
+    where = f"Build step {place.removeprefix('Step ')} failed: {command[:160]}: " if command else ""
+    return BuildFailed(f"{where}{message[:200]}.", hint=_HINT, detail=detail)

@@ -15,11 +15,26 @@ from apps.engine.errors import EngineError, EngineUnavailable, OutOfDisk
 
 @functools.cache
 def connect(docker_host: str) -> docker.DockerClient:
-    """A client for the engine; shared by all threads, its pool holds a connection for each.
+    """The client of this process; shared by all threads, its pool holds a connection for each.
 
-    The version is fixed at the oldest that Mist knows, so that no call is spent on asking.
     Raises `EngineUnavailable`.
     """
+    return make_client(docker_host)
+
+
+@contextmanager
+def own_client(docker_host: str) -> Iterator[docker.DockerClient]:
+    """A client for one stream. Only closing its socket ends a stream that is being read, and a
+    socket that was closed like that must never come back to the shared pool."""
+    client = make_client(docker_host)
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def make_client(docker_host: str) -> docker.DockerClient:
+    """The version is fixed at the oldest that Mist knows, so that no call is spent on asking."""
     with guard():
         return docker.DockerClient(
             base_url=docker_host or "unix:///var/run/docker.sock",

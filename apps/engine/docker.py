@@ -25,7 +25,7 @@ from apps.engine.base import (
     EngineInfo,
     LineSink,
 )
-from apps.engine.client import connect, guard
+from apps.engine.client import connect, guard, own_client
 from apps.engine.deadline import Deadline
 from apps.engine.errors import EngineError, EngineUnavailable, StartFailed
 
@@ -181,40 +181,43 @@ class DockerContainers:
     def follow_logs(
         self, container_id: str, *, tail: int = 200, deadline: Deadline
     ) -> Iterator[str]:
-        with guard(), _api_errors():
-            try:
-                container = self._client.containers.get(container_id)
-            except NotFound:
-                return
-            stream = container.logs(stream=True, follow=True, tail=tail)
-        rest = b""
-        for piece in _until(stream, stream.close, deadline):
-            *lines, rest = (rest + piece).split(b"\n")
-            for line in lines:
-                yield line.decode(errors="replace").rstrip("\r")
-        if rest:
-            yield rest.decode(errors="replace")
+        with own_client(self._config.docker_host) as client:
+            with guard(), _api_errors():
+                try:
+                    container = client.containers.get(container_id)
+                except NotFound:
+                    return
+                stream = container.logs(stream=True, follow=True, tail=tail)
+            rest = b""
+            for piece in _until(stream, stream.close, deadline):
+                *lines, rest = (rest + piece).split(b"\n")
+                for line in lines:
+                    yield line.decode(errors="replace").rstrip("\r")
+            if rest:
+                yield rest.decode(errors="replace")
 
     def events(self, *, labels: Mapping[str, str], deadline: Deadline) -> Iterator[ContainerEvent]:
-        filters = {
-            "type": "container",
-            "label": [f"{k}={v}" for k, v in labels.items()],
-        }
-        with guard(), _api_errors():
-            stream = self._client.events(decode=True, filters=filters)
-        for event in _until(stream, stream.close, deadline):
-            actor = event.get("Actor", {}).get("Attributes", {})
-            code = actor.get("exitCode")
-            yield ContainerEvent(
-                action=str(event.get("Action", "")).partition(":")[0],
-                container_id=str(event.get("id", "")),
-                labels=actor,
-                time=dt.datetime.fromtimestamp(event.get("time", 0), dt.UTC),
-                exit_code=int(code) if code is not None else None,
-            )
+        filters = {"type": "container", "label": [f"{k}={v}" for k, v in labels.items()]}
+        with own_client(self._config.docker_host) as client:
+            with guard(), _api_errors():
+                stream = client.events(decode=True, filters=filters)
+            for event in _until(stream, stream.close, deadline):
+                yield _event(event)
 
 
 _Lines = list[str]
+
+
+def _event(event: Mapping[str, Any]) -> ContainerEvent:
+    facts = event.get("Actor", {}).get("Attributes", {})
+    code = facts.get("exitCode")
+    return ContainerEvent(
+        action=str(event.get("Action", "")).partition(":")[0],
+        container_id=str(event.get("id", "")),
+        labels=facts,
+        time=dt.datetime.fromtimestamp(event.get("time", 0), dt.UTC),
+        exit_code=int(code) if code is not None else None,
+    )
 
 
 def _create_arguments(spec: ContainerSpec) -> dict[str, Any]:

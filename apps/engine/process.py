@@ -93,7 +93,7 @@ def holder_of_port(port: int) -> str:
     """Name and pid of the program that listens on a TCP port, empty when nobody may know."""
     try:
         for connection in psutil.net_connections(kind="tcp"):
-            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port:
+            if connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,):
                 if connection.pid is None:
                     return ""
                 return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
