@@ -17,6 +17,16 @@ def project_create(*, slug: str, created_by: User | None) -> Project:
     return Project.objects.create(slug=slug, created_by=created_by)
 
 
+def project_delete(*, project: Project) -> bool:
+    """Remove a project that has no apps; False, and nothing done, when it has any, be it one that
+    is still being deleted."""
+    with transaction.atomic():
+        if App.objects.filter(project=project).exists():
+            return False
+        project.delete()
+    return True
+
+
 def app_create(
     *,
     project: Project,

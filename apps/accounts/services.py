@@ -1,0 +1,17 @@
+"""Changing what Mist knows about a person."""
+
+from __future__ import annotations
+
+from apps.accounts.models import User
+
+
+def account_update(*, user: User, name: str) -> None:
+    """Change how others see the person."""
+    user.name = name
+    user.save(update_fields=["name"])
+
+
+def password_set(*, user: User, password: str) -> None:
+    """Give the user a (checked) new password. Every session of theirs ends with that."""
+    user.set_password(password)
+    user.save(update_fields=["password"])

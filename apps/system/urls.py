@@ -1,0 +1,16 @@
+"""Addresses of the dashboard and of Mist itself."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from apps.system import views
+
+urlpatterns = [
+    path("", views.dashboard, name="dashboard"),
+    path("setup/<str:token>/", views.setup, name="setup"),
+    path("healthz/", views.healthz, name="healthz"),
+    path("demo/", views.demo, name="demo_start"),
+    path("samples/<str:name>.git/<path:rest>", views.sample_repository, name="sample_repository"),
+    path("search/", views.search, name="search"),
+]

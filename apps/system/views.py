@@ -1,0 +1,160 @@
+"""The dashboard, search, first-run set-up and what machines ask of Mist."""
+
+from __future__ import annotations
+
+import ipaddress
+from http import HTTPStatus
+from typing import Any, cast
+
+from django.conf import settings
+from django.contrib import auth
+from django.contrib.auth.decorators import login_not_required
+from django.core.paginator import Paginator
+from django.db import DatabaseError, connection
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    JsonResponse,
+    StreamingHttpResponse,
+)
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from apps.accounts.forms import SetupForm
+from apps.accounts.models import User
+from apps.accounts.selectors import anyone_exists
+from apps.deployments.selectors import deployments_visible_to
+from apps.engine.errors import InvalidSource
+from apps.engine.git_http import BodyTooLarge, respond
+from apps.engine.samples import ensure_sample_repository
+from apps.projects.forms import ProjectForm
+from apps.system import selectors, services
+
+CARDS = 24
+"""Projects on one page of the dashboard."""
+FEED = 8
+
+
+@require_safe
+def dashboard(request: HttpRequest) -> HttpResponse:
+    user = cast(User, request.user)
+    sidebar = selectors.sidebar_of(user)
+    context: dict[str, Any] = {
+        "title": "Projects",
+        "crumbs": [("Projects", None)],
+        "nav": "projects",
+        "sidebar": sidebar,
+    }
+    if not sidebar.projects:
+        return render(request, "dashboard_empty.html", {**context, "form": ProjectForm()})
+    page = Paginator(sidebar.projects, CARDS).get_page(request.GET.get("page"))
+    context |= {
+        "page": page,
+        "cards": selectors.project_cards(user, page.object_list, sidebar.active),
+        "feed": deployments_visible_to(user)[:FEED],
+        "troubled": selectors.troubled_apps(user)[:3],
+    }
+    return render(request, "dashboard.html", context)
+
+
+@require_safe
+def search(request: HttpRequest) -> HttpResponse:
+    user = cast(User, request.user)
+    query = request.GET.get("q", "")[:200].replace("\0", "").strip()
+    projects, apps = selectors.search(user, query)
+    selectors.mark_active(apps, selectors.active_deployments() if apps else {})
+    context = {
+        "title": "Search",
+        "crumbs": [("Search", None)],
+        "nav": "search",
+        "query": query,
+        "projects": projects,
+        "apps": apps,
+    }
+    return render(request, "search.html", context)
+
+
+@require_POST
+def demo(request: HttpRequest) -> HttpResponse:
+    deployment = services.demo_start(requested_by=cast(User, request.user))
+    app = deployment.app
+    return redirect("deployment", app.project.slug, app.slug, deployment.number)
+
+
+@login_not_required
+@sensitive_post_parameters("password")
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def setup(request: HttpRequest, token: str) -> HttpResponse:
+    if not services.is_setup_token(token):
+        return _no_setup(request)
+    form = SetupForm(request.POST or None)
+    if form.is_valid():
+        user = services.setup_claim(token=token, **form.cleaned_data)
+        if user is None:
+            return _no_setup(request)
+        auth.login(request, user, backend=settings.AUTHENTICATION_BACKENDS[0])
+        return redirect("dashboard")
+    return render(request, "setup.html", {"title": "Set up", "form": form})
+
+
+def _no_setup(request: HttpRequest) -> HttpResponse:
+    context = {"title": "Set-up link", "done": anyone_exists()}
+    return render(request, "setup_unknown.html", context, status=HTTPStatus.NOT_FOUND)
+
+
+@login_not_required
+@never_cache
+@require_safe
+def healthz(request: HttpRequest) -> HttpResponse:
+    """200 while the database answers, 503 otherwise."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError:
+        return JsonResponse(
+            {"status": "database unavailable"}, status=HTTPStatus.SERVICE_UNAVAILABLE
+        )
+    return JsonResponse({"status": "ok"})
+
+
+@login_not_required
+@csrf_exempt
+def sample_repository(request: HttpRequest, name: str, rest: str) -> HttpResponseBase:
+    """A sample's Git repository, for reading, for this machine only."""
+    if not _is_this_machine(request):
+        raise Http404
+    try:
+        repository = ensure_sample_repository(name, settings.MIST_DATA_DIR)
+    except InvalidSource as error:
+        raise Http404 from error
+    try:
+        answer = respond(
+            repository,
+            request.method or "",
+            f"/{rest}",
+            request.META.get("QUERY_STRING", ""),
+            request.headers,
+            request,
+        )
+    except BodyTooLarge as error:
+        return HttpResponse(
+            f"{error}\n", status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE, content_type="text/plain"
+        )
+    return StreamingHttpResponse(answer.chunks, status=answer.status, headers=dict(answer.headers))
+
+
+def _is_this_machine(request: HttpRequest) -> bool:
+    """Whether nobody but this machine can have sent it: not through a proxy that stands here."""
+    address = request.META.get("REMOTE_ADDR", "")
+    if "HTTP_X_FORWARDED_FOR" in request.META or "HTTP_FORWARDED" in request.META:
+        return False
+    try:
+        return address == settings.MIST_BIND or ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
