@@ -1,0 +1,183 @@
+"""./mist bench"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import CommandError, CommandParser
+
+from apps.deployments.models import Deployment, Status
+from apps.deployments.services import app_delete
+from apps.engine.bench import bare_deployment, cpu_seconds, free_ports, resident_mb, run_program
+from apps.projects.models import App
+from apps.system.management.base import MistCommand, mist_pid
+from apps.system.management.bench_load import Load, visit
+from apps.system.management.bench_world import fill, log_in
+from apps.system.planning import local_url
+from apps.system.services import demo_start
+
+PEOPLE = 100
+RATE = 20.0
+PORTS = (
+    "MIST_PORT",
+    "MIST_HTTP_PORT",
+    "MIST_HTTPS_PORT",
+    "MIST_PROBE_PORT",
+    "MIST_PROXY_API_PORT",
+)
+PARTS = ("start", "idle", "pages", "deployments")
+
+
+class Command(MistCommand):
+    help = (
+        "Measure Mist on this machine and print JSON: start, memory, pages, deployments. Uses an "
+        "instance of its own with a temporary data directory and free ports."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--only", choices=PARTS, action="append", help="measure just this")
+        parser.add_argument("--seconds", type=float, default=30.0, help="length of a measurement")
+        parser.add_argument("--rounds", type=int, default=5, help="deployments of each kind")
+        parser.add_argument("--here", action="store_true", help="(used by the command itself)")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if not options["here"]:
+            _begin_anew()
+        parts = options["only"] or PARTS
+        found: dict[str, object] = {}
+        try:
+            _mist("up", "--detach")
+            if "start" in parts:
+                found["up_to_first_page_s"] = _start_seconds(options["rounds"])
+            if "idle" in parts:
+                found["idle"] = _idle(options["seconds"])
+            if "deployments" in parts:
+                found["deployment"] = _deployments(options["rounds"])
+            if "pages" in parts:
+                found["pages"] = _pages(options["seconds"])
+        finally:
+            _mist("down", "--proxy")
+            shutil.rmtree(settings.MIST_DATA_DIR, ignore_errors=True)
+        self.print_json(found)
+
+
+def _begin_anew() -> None:
+    """Run this command again as a process whose settings point to an instance of its own."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith("MIST_")}
+    env |= {name: str(port) for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True)}
+    env |= {"MIST_DATA_DIR": tempfile.mkdtemp(prefix="mist-bench-"), "MIST_BIND": "127.0.0.1"}
+    env |= {"MIST_LOG_LEVEL": "ERROR"}
+    sys.stdout.flush()
+    os.execve(sys.executable, [sys.executable, *sys.argv, "--here"], env)
+
+
+def _mist(*words: str) -> str:
+    return run_program([sys.executable, str(settings.BASE_DIR / "manage.py"), *words])
+
+
+def _start_seconds(rounds: int) -> float:
+    """From `./mist up` to the first page, with everything set up already."""
+    times = []
+    for _ in range(rounds):
+        _mist("down")
+        began = time.monotonic()
+        _mist("up", "--detach")
+        with urllib.request.urlopen(f"{local_url()}/login/", timeout=10) as answer:
+            answer.read()
+        times.append(time.monotonic() - began)
+    return round(statistics.median(times), 2)
+
+
+def _idle(seconds: float) -> dict[str, float]:
+    pid = mist_pid()
+    if pid is None:
+        raise CommandError("Mist stopped while it was measured.")
+    _wait_until_quiet(pid)
+    used, began = cpu_seconds(pid), time.monotonic()
+    time.sleep(seconds)
+    share = (cpu_seconds(pid) - used) / (time.monotonic() - began)
+    return {"rss_mb": round(resident_mb(pid), 1), "cpu_percent": round(share * 100, 2)}
+
+
+def _wait_until_quiet(pid: int) -> None:
+    for _ in range(20):
+        used = cpu_seconds(pid)
+        time.sleep(1)
+        if cpu_seconds(pid) - used < 0.05:
+            return
+
+
+def _deployments(rounds: int) -> dict[str, float]:
+    """Mist and bare tools in turn, so that a slow moment of the machine meets both."""
+    with_mist, bare = [], []
+    app: App | None = None
+    for number in range(rounds + 1):
+        deployment = demo_start(requested_by=None)
+        app = deployment.app
+        seconds = _wait_until_live(deployment)
+        other = bare_deployment(app.repository, "main")
+        if number:  # the first round fills the caches
+            with_mist.append(seconds)
+            bare.append(other)
+    if app is not None:
+        app_delete(app=app)
+        while App.objects.filter(pk=app.pk).exists():
+            time.sleep(0.1)
+    return {
+        "mist_s": round(statistics.median(with_mist), 2),
+        "bare_s": round(statistics.median(bare), 2),
+        "overhead_s": round(statistics.median(with_mist) - statistics.median(bare), 2),
+    }
+
+
+def _wait_until_live(deployment: Deployment) -> float:
+    """Seconds from the request until it is live. Raises `CommandError` when it fails."""
+    while deployment.is_unfinished:
+        time.sleep(0.02)
+        deployment.refresh_from_db()
+    if deployment.status != Status.LIVE or deployment.finished_at is None:
+        raise CommandError(f"A deployment failed: {deployment.failure}")
+    return (deployment.finished_at - deployment.created_at).total_seconds()
+
+
+def _pages(seconds: float) -> dict[str, object]:
+    pages, cookies = fill(), log_in(PEOPLE)
+    kinds = {
+        "dashboard": [p for p in pages if p.count("/") == 1],
+        "project": [p for p in pages if "/apps/" not in p and p.count("/") > 1],
+        "app": [p for p in pages if "/apps/" in p],
+    }
+    _load(pages, cookies, RATE, 5)
+    found: dict[str, object] = {
+        name: _load(paths, cookies, RATE, seconds).as_dict() for name, paths in kinds.items()
+    }
+    mixed = [path for paths in kinds.values() for path in (paths * 50)[:50]]
+    found["mixed"] = _load(mixed, cookies, RATE, seconds).as_dict()
+    found["sustained_pages_per_s"] = _highest_rate(mixed, cookies)
+    return found
+
+
+def _load(paths: Sequence[str], cookies: Sequence[str], rate: float, seconds: float) -> Load:
+    return asyncio.run(visit(settings.MIST_PORT, paths, cookies, rate=rate, seconds=seconds))
+
+
+def _highest_rate(paths: Sequence[str], cookies: Sequence[str]) -> float:
+    """The highest rate, in steps of 10, at which every page is answered and 95 % within 0.5 s."""
+    best, rate = 0.0, 30.0
+    while rate <= 500:
+        load = _load(paths, cookies, rate, 8)
+        if load.failed or load.quantile(0.95) > 500:
+            break
+        best = rate
+        rate += 10
+    return best
