@@ -1,0 +1,70 @@
+"""Projects, apps and variables in the Django admin: to look at and to delete; they are made and
+changed on their own pages, where everything typed is checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from apps.deployments.services import app_delete
+from apps.projects.models import App, EnvironmentVariable, Project
+from apps.projects.services import project_delete, variable_delete
+
+
+class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Nothing can be added, and what is there can only be looked at or deleted one by one."""
+
+    actions = None
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(Project)
+class ProjectAdmin(ReadOnly):
+    list_display = ("slug", "created_at", "created_by")
+    list_select_related = ("created_by",)
+    search_fields = ("slug",)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Only a project without apps goes."""
+        allowed = super().has_delete_permission(request, obj)
+        return allowed and (obj is None or not App.objects.filter(project=obj).exists())
+
+    def delete_model(self, request: HttpRequest, obj: Project) -> None:
+        project_delete(project=obj)
+
+
+@admin.register(App)
+class AppAdmin(ReadOnly):
+    list_display = ("__str__", "repository", "branch", "wanted", "observed", "deleted_at")
+    list_filter = ("observed", "wanted")
+    list_select_related = ("project",)
+    search_fields = ("slug", "project__slug", "repository")
+
+    def get_deleted_objects(
+        self, objs: Sequence[Any] | QuerySet[Any], request: HttpRequest
+    ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
+        """Name the app alone: what belongs to it follows when its containers are gone."""
+        return [str(app) for app in objs], {"apps": len(objs)}, set(), []
+
+    def delete_model(self, request: HttpRequest, obj: App) -> None:
+        app_delete(app=obj)
+
+
+@admin.register(EnvironmentVariable)
+class EnvironmentVariableAdmin(ReadOnly):
+    list_display = ("name", "app", "scope", "changed_at", "changed_by")
+    list_select_related = ("app__project", "changed_by")
+    search_fields = ("name", "app__slug", "app__project__slug")
+    exclude = ("value",)
+
+    def delete_model(self, request: HttpRequest, obj: EnvironmentVariable) -> None:
+        variable_delete(variable=obj)
