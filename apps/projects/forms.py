@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
+from django.db.models import CharField, QuerySet
 
 from apps.engine import sources
 from apps.engine.errors import InvalidSource
@@ -121,7 +121,7 @@ class AppForm(forms.Form):
     )
 
     DEFAULTS: Mapping[str, object] = {
-        name: App._meta.get_field(name).get_default()
+        name: getattr(App(), name)
         for name in ("branch", "dockerfile", "health_path", "memory_mb", "cpus")
     }
 
@@ -157,7 +157,7 @@ class AppForm(forms.Form):
 
     def _short(self, name: str, value: str) -> str:
         """Raises `ValidationError` for more than the database keeps."""
-        most = App._meta.get_field(name).max_length or 0
+        most = cast("CharField[str, str]", App._meta.get_field(name)).max_length or 0
         if len(value) > most:
             raise ValidationError(f"This has at most {most} characters.")
         return value

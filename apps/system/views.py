@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from http import HTTPStatus
-from typing import Any, cast
+from typing import IO, Any, cast
 
 from django.conf import settings
 from django.contrib import auth
@@ -140,7 +140,7 @@ def sample_repository(request: HttpRequest, name: str, rest: str) -> HttpRespons
             f"/{rest}",
             request.META.get("QUERY_STRING", ""),
             request.headers,
-            request,
+            cast(IO[bytes], request),
         )
     except BodyTooLarge as error:
         return HttpResponse(
