@@ -18,6 +18,7 @@ from apps.projects.selectors import apps_visible_to, projects_visible_to
 CARD_APPS = 5
 """Apps that a project's card names; the rest is a number."""
 FOUND_MAX = 50
+TROUBLE = (App.Observed.CRASHED, App.Observed.UNHEALTHY)
 
 
 @dataclass(frozen=True)
@@ -103,20 +104,30 @@ def project_cards(
     """The dashboard's cards: two queries, however many projects there are."""
     shown = list(projects)
     newest = Deployment.objects.filter(app=OuterRef("pk")).order_by("-id").values("id")[:1]
-    rows = (
+    rows = list(
         apps_visible_to(user)
         .filter(project__in=[project.pk for project in shown])
         .annotate(newest_id=Subquery(newest))
+        .only("slug", "label", "observed", "project__slug")
     )
+    mark_active(rows, active)
+    rows.sort(key=lambda app: (_calm(app), app.slug))
     apps: dict[int, list[App]] = {project.pk: [] for project in shown}
     last: dict[int, int] = {}
     for app in rows:
-        if len(apps[app.project_id]) < CARD_APPS:
-            apps[app.project_id].append(app)
+        apps[app.project_id].append(app)
         last[app.project_id] = max(last.get(app.project_id, 0), app.newest_id or 0)
-    mark_active(rows, active)
     deployments = deployments_visible_to(user).in_bulk([pk for pk in last.values() if pk])
-    return [ProjectCard(p, apps[p.pk], deployments.get(last.get(p.pk, 0))) for p in shown]
+    return [
+        ProjectCard(p, apps[p.pk][:CARD_APPS], deployments.get(last.get(p.pk, 0))) for p in shown
+    ]
+
+
+def _calm(app: App) -> int:
+    """0 for an app that somebody should look at, 1 for one at work, 2 for the others."""
+    if app.observed in TROUBLE:
+        return 0
+    return 1 if app.active_status else 2  # type: ignore[attr-defined]
 
 
 def mark_active(apps: Iterable[App], active: dict[int, str]) -> None:
@@ -139,8 +150,8 @@ def newest_deployments(user: User, apps: Iterable[App]) -> dict[int, Deployment]
 
 def troubled_apps(user: User) -> QuerySet[App]:
     """Apps that somebody should look at."""
-    wrong = (App.Observed.CRASHED, App.Observed.UNHEALTHY)
-    return apps_visible_to(user).filter(observed__in=wrong, wanted=App.Wanted.RUNNING)
+    wanted = apps_visible_to(user).filter(observed__in=TROUBLE, wanted=App.Wanted.RUNNING)
+    return wanted.order_by("observed", "slug")
 
 
 def search(user: User, query: str) -> tuple[list[Project], list[App]]:
