@@ -9,11 +9,17 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
 from enum import StrEnum
 
+# Twisted loads TLS wherever it finds pyOpenSSL, which is 5 MB resident (measured). Mist's own port
+# speaks plain HTTP: TLS is Traefik's.
+sys.modules.setdefault("OpenSSL", None)  # type: ignore[arg-type]
+
+# ruff: noqa: E402
 from celery.beat import EmbeddedService, Scheduler
 from daphne.server import Server  # installs Twisted's asyncio reactor, so it comes early
 from django.conf import settings
