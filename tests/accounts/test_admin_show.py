@@ -1,0 +1,84 @@
+"""The Django admin shows every model and no secret."""
+
+from __future__ import annotations
+
+import pytest
+from django.apps import apps
+from django.contrib import admin
+from django.test import Client
+
+from apps.accounts.models import User
+from apps.deployments.services import deployment_request
+from apps.domains.services import domain_add
+from apps.projects.models import App, EnvironmentVariable, Project
+from apps.projects.services import variables_save
+
+SECRET = "value-that-nobody-may-see"
+
+
+@pytest.fixture
+def inside(client: Client, alice: User, web: App) -> Client:
+    variables_save(app=web, values={"TOKEN": SECRET}, changed_by=alice)
+    deployment_request(app=web, requested_by=alice)
+    domain_add(app=web, host="shop.example.com", created_by=alice)
+    client.force_login(alice)
+    return client
+
+
+def own_models() -> list[tuple[str, str]]:
+    return [
+        (model._meta.app_label, model._meta.model_name or "")
+        for model in apps.get_models()
+        if model.__module__.startswith("apps.")
+    ]
+
+
+def test_it_knows_every_model_of_ours() -> None:
+    registered = {(m._meta.app_label, m._meta.model_name) for m in admin.site._registry}
+    assert set(own_models()) <= registered
+
+
+@pytest.mark.parametrize(("label", "model"), own_models())
+def test_it_shows_lists_and_rows_without_secrets(inside: Client, label: str, model: str) -> None:
+    rows = apps.get_model(label, model)._default_manager.all()
+    assert rows
+    for url in (f"/admin/{label}/{model}/", f"/admin/{label}/{model}/{rows[0].pk}/change/"):
+        answer = inside.get(url)
+        text = answer.content.decode()
+        assert answer.status_code == 200, url
+        assert SECRET not in text
+        assert EnvironmentVariable.objects.get().value == SECRET
+
+
+@pytest.mark.parametrize("path", ["deployments/deployment", "projects/app", "domains/domain"])
+def test_it_adds_nothing_that_the_pages_would_check(inside: Client, path: str) -> None:
+    assert inside.get(f"/admin/{path}/add/").status_code == 403
+
+
+def test_it_writes_nothing_of_a_deployment(inside: Client) -> None:
+    answer = inside.post("/admin/deployments/deployment/1/change/", {"status": "live"})
+    assert answer.status_code == 403
+    assert inside.get("/admin/deployments/deployment/1/delete/").status_code == 403
+
+
+def test_it_deletes_an_app_as_its_page_does(inside: Client, web: App) -> None:
+    inside.post(f"/admin/projects/app/{web.pk}/delete/", {"post": "yes"})
+    web.refresh_from_db()
+    assert web.deleted_at is not None
+    assert web.needs_apply
+
+
+def test_it_keeps_a_project_that_has_apps(inside: Client, shop: Project) -> None:
+    url = f"/admin/projects/project/{shop.pk}/delete/"
+    assert inside.post(url, {"post": "yes"}).status_code == 403
+    App.objects.all().delete()
+    inside.post(url, {"post": "yes"})
+    assert not Project.objects.exists()
+
+
+def test_it_is_closed_to_who_is_no_administrator(client: Client, db: None) -> None:
+    bob = User.objects.create_user("bob@example.com", "correct-horse-battery", name="Bob")
+    client.force_login(bob)
+    answer = client.get("/admin/", follow=True)
+    assert answer.status_code == 403
+    assert "All data" not in client.get("/account/").content.decode()
