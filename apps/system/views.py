@@ -35,7 +35,7 @@ from apps.engine.samples import ensure_sample_repository
 from apps.projects.forms import ProjectForm
 from apps.system import selectors, services
 
-CARDS = 24
+CARDS = 16
 """Projects on one page of the dashboard."""
 FEED = 8
 
