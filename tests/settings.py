@@ -17,3 +17,5 @@ STORAGES = {
 }
 MIST_DRAIN_SECONDS = 0.0
 MIST_HEALTH_TIMEOUT = 2.0
+# A file, because a deployment's lease is renewed from a thread with a connection of its own.
+DATABASES["default"]["TEST"] = {"NAME": f"{MIST_DATA_DIR}/test.db"}  # noqa: F405

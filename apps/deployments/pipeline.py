@@ -22,7 +22,7 @@ from apps.deployments.lifecycle import Overtaken
 from apps.deployments.logs import BuildLog, log_path
 from apps.deployments.models import Deployment, Status
 from apps.domains.planning import router_name, routes_file
-from apps.engine.base import Engine
+from apps.engine.base import Container, Engine
 from apps.engine.connect import get_engine
 from apps.engine.deadline import Deadline
 from apps.engine.errors import Cancelled, EngineError, HealthCheckFailed
@@ -305,18 +305,27 @@ def _give_up_when_dead(work: Work) -> None:
     ended = container.exit_code is not None and container.status not in ("running", "created")
     if not ended and container.restarts < 2:
         return
+    raise _ended(work, container)
+
+
+def _ended(work: Work, container: Container) -> HealthCheckFailed:
     code = "" if container.exit_code is None else f" with exit code {container.exit_code}"
-    memory = " because it used more memory than it may" if container.out_of_memory else ""
-    raise HealthCheckFailed(
-        f"The app ended{code}{memory} instead of answering.",
-        hint=(
-            "Raise the memory limit in the app's settings."
-            if memory
-            else "Read its last lines below: a missing variable or a wrong start command are "
-            "the usual causes."
-        ),
-        detail=_last_lines(work),
+    sentence = f"The app ended{code} instead of answering."
+    hint = (
+        "Read its last lines below: a missing variable or a wrong start command are the usual "
+        "causes."
     )
+    if container.out_of_memory:
+        sentence = f"The app ended{code} because it used more memory than it may."
+        hint = "Raise the memory limit in the app's settings."
+    elif container.exit_code in (126, 127):
+        # What a shell and the container's init say of a command that is none.
+        sentence = (
+            "The start command does not exist in the image, or may not be run "
+            f"(exit code {container.exit_code})."
+        )
+        hint = "Check CMD and ENTRYPOINT in the Dockerfile."
+    return HealthCheckFailed(sentence, hint=hint, detail=_last_lines(work))
 
 
 def _unhealthy(work: Work, attempts: int, reason: str) -> HealthCheckFailed:

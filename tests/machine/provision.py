@@ -46,8 +46,8 @@ _APT = (
 DERIVED = {
     "python:3.11-slim": [
         "RUN " + _APT.format("python3 python3-pip python3-venv"),
-        "RUN ln -s /usr/bin/python3 /usr/local/bin/python && ln -s /usr/bin/pip3 /usr/local/bin/pip"
-        " && rm -f /usr/lib/python3*/EXTERNALLY-MANAGED",
+        "RUN ln -s /usr/bin/python3 /usr/local/bin/python",
+        "RUN ln -s /usr/bin/pip3 /usr/local/bin/pip && rm -f /usr/lib/python3*/EXTERNALLY-MANAGED",
         f"ENV PIP_CERT={CERTIFICATES} PIP_ROOT_USER_ACTION=ignore",
         'CMD ["python"]',
     ],
@@ -122,8 +122,10 @@ def _make_minbase(client: docker.DockerClient) -> None:
         with tempfile.TemporaryDirectory() as folder:
             root = Path(folder) / "root"
             _run(
-                ["debootstrap", "--variant=minbase", "--include=ca-certificates", "bookworm"]
-                + [str(root), _mirror()]
+                [
+                    *("debootstrap", "--variant=minbase", "--include=ca-certificates"),
+                    *("bookworm", str(root), _mirror()),
+                ]
             )
             # Whatever this machine trusts, builds trust: its mirrors may have a certificate of
             # their own.

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pytest_django import Settings
+
+from apps.accounts.models import User
+from apps.engine.base import EngineConfig
+from apps.engine.bench import free_ports
+from apps.engine.connect import get_engine
+from apps.projects.services import project_create
+from tests.engine.git_host import serve_git
+from tests.machine.world import World, unique_instance
+
+
+@pytest.fixture
+def world(
+    transactional_db: None, data_dir: Path, tmp_path: Path, settings: Settings
+) -> Iterator[World]:
+    """The real engine with ports, labels and a proxy of this test's own."""
+    http_port, https_port, probe_port, api_port = free_ports(4)
+    settings.MIST_ENGINE = "apps.engine.real"
+    settings.MIST_HTTP_PORT = http_port
+    settings.MIST_HEALTH_TIMEOUT = 30.0
+    settings.MIST_DRAIN_SECONDS = 1.0
+    settings.MIST_STOP_TIMEOUT = 3
+    settings.MIST_ENGINE_CONFIG = EngineConfig(
+        instance=unique_instance(),
+        data_dir=data_dir,
+        bind="127.0.0.1",
+        http_port=http_port,
+        https_port=https_port,
+        probe_port=probe_port,
+        proxy_api_port=api_port,
+    )
+    get_engine.cache_clear()
+    engine = get_engine()
+    engine.proxy.ensure_running()
+    alice = User.objects.create_superuser("alice@example.com", "correct-horse", name="Alice")
+    with serve_git(tmp_path / "git") as git:
+        world = World(engine, git, project_create(slug="shop", created_by=alice))
+        try:
+            yield world
+        finally:
+            engine.proxy.stop()
+            world.sweep()
+            get_engine.cache_clear()
