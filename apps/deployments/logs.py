@@ -7,13 +7,14 @@ newline is always a good place to go on reading.
 from __future__ import annotations
 
 import datetime as dt
+import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from django.conf import settings
 
@@ -141,6 +142,26 @@ def read_chunk(path: Path, *, offset: int = 0, number: int = 0, most: int = 2_00
     except FileNotFoundError:
         pass
     return LogChunk(lines, offset, number, more=False)
+
+
+def read_place(query: Mapping[str, Any]) -> tuple[int, int]:
+    """`offset` and `number` of an address, each 0 where it is none."""
+    texts = (str(query.get(name, "")) for name in ("offset", "number"))
+    offset, number = (int(t) if re.fullmatch(r"[0-9]{1,12}", t) else 0 for t in texts)
+    return offset, number
+
+
+def frame(chunk: LogChunk) -> dict[str, object]:
+    """What pages are sent: lines as [number, milliseconds since the epoch, stage, level, text]."""
+    return {
+        "lines": [
+            [line.number, round(line.at.timestamp() * 1000), line.stage, line.level, line.message]
+            for line in chunk.lines
+        ],
+        "offset": chunk.offset,
+        "number": chunk.number,
+        "more": chunk.more,
+    }
 
 
 def read_tail(path: Path, *, most: int = 2_000) -> LogChunk:

@@ -1,0 +1,154 @@
+"""Deployments: their lists, the page of one, and starting, stopping and deploying an app."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, cast
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.vary import vary_on_headers
+
+from apps.accounts.models import User
+from apps.deployments import services
+from apps.deployments.forms import DeployForm
+from apps.deployments.log_views import log_pane
+from apps.deployments.models import Deployment, Status
+from apps.deployments.selectors import (
+    deployments_of,
+    deployments_visible_to,
+    live_deployment,
+    queue_position,
+)
+from apps.deployments.stages import rail
+from apps.projects.app_views import app_frame, find_app
+from apps.projects.models import App
+
+ROWS = 50
+
+
+@require_safe
+@vary_on_headers("HX-Request")
+def deployment_list(request: HttpRequest) -> HttpResponse:
+    rows = deployments_visible_to(cast(User, request.user))
+    context = {
+        "title": "Deployments",
+        "crumbs": [("Deployments", None)],
+        "nav": "deployments",
+        "page": Paginator(rows, ROWS).get_page(request.GET.get("page")),
+        "show_app": True,
+    }
+    return render(request, "deployment_list.html", context)
+
+
+def _app_page(request: HttpRequest, app: App, form: DeployForm) -> HttpResponse:
+    page = Paginator(deployments_of(app), ROWS).get_page(request.GET.get("page"))
+    context = {**app_frame(app, "Deployments"), "page": page, "form": form}
+    return render(request, "app_deployments.html", context)
+
+
+@require_safe
+def app_deployments(request: HttpRequest, project: str, app: str) -> HttpResponse:
+    return _app_page(request, find_app(request, project, app), DeployForm())
+
+
+@require_POST
+def app_deploy(request: HttpRequest, project: str, app: str) -> HttpResponse:
+    found = find_app(request, project, app)
+    form = DeployForm(request.POST)
+    if not form.is_valid():
+        return _app_page(request, found, form)
+    deployment = services.deployment_request(
+        app=found, requested_by=cast(User, request.user), **form.cleaned_data
+    )
+    return redirect("deployment", project, app, deployment.number)
+
+
+# --------------------------------------------------------------------------------- one deployment
+
+
+def _find(request: HttpRequest, project: str, app: str, number: int) -> Deployment:
+    visible = deployments_visible_to(cast(User, request.user)).select_related("cancelled_by")
+    return get_object_or_404(visible, app__project__slug=project, app__slug=app, number=number)
+
+
+def _state(deployment: Deployment) -> dict[str, Any]:
+    """What the changing part of the page shows."""
+    stages = rail(deployment, now=time.time())
+    current = next((s for s in stages if s.state in ("active", "failed", "skipped")), stages[-1])
+    live = None if deployment.status == Status.LIVE else live_deployment(deployment.app)
+    return {
+        "d": deployment,
+        "app": deployment.app,
+        "project": deployment.app.project,
+        "rail": stages,
+        "stage": current,
+        "stage_number": stages.index(current) + 1,
+        "live": live,
+        "position": queue_position(deployment),
+    }
+
+
+@require_safe
+@vary_on_headers("HX-Request")
+def deployment(request: HttpRequest, project: str, app: str, number: int) -> HttpResponse:
+    found = _find(request, project, app, number)
+    context = _state(found)
+    if "HX-Request" in request.headers:
+        return render(request, "_deployment.html", context)
+    context |= log_pane(found)
+    context |= {
+        "title": f"#{found.number} · {found.app.slug}",
+        "crumbs": [
+            ("Projects", reverse("dashboard")),
+            (project, reverse("project", args=[project])),
+            (app, reverse("app", args=[project, app])),
+            ("Deployments", reverse("app_deployments", args=[project, app])),
+            (f"#{found.number}", None),
+        ],
+        "nav": "projects",
+        "fill": found.status != Status.FAILED,
+    }
+    return render(request, "deployment.html", context)
+
+
+@require_POST
+def deployment_cancel(request: HttpRequest, project: str, app: str, number: int) -> HttpResponse:
+    found = _find(request, project, app, number)
+    if services.deployment_cancel(deployment=found, by=cast(User, request.user)):
+        messages.success(request, f"Deployment #{number} is being cancelled.")
+    else:
+        messages.info(request, f"Deployment #{number} was over already.")
+    return redirect("deployment", project, app, number)
+
+
+# --------------------------------------------------------------------------------- the running app
+
+
+def _wish(
+    request: HttpRequest, project: str, app: str, wish: Callable[..., None], words: str
+) -> HttpResponse:
+    found = find_app(request, project, app)
+    wish(app=found)
+    messages.success(request, f"{found.slug} is being {words}.")
+    return redirect("app", project, app)
+
+
+@require_POST
+def app_stop(request: HttpRequest, project: str, app: str) -> HttpResponse:
+    return _wish(request, project, app, services.app_stop, "stopped")
+
+
+@require_POST
+def app_start(request: HttpRequest, project: str, app: str) -> HttpResponse:
+    return _wish(request, project, app, services.app_start, "started")
+
+
+@require_POST
+def app_restart(request: HttpRequest, project: str, app: str) -> HttpResponse:
+    return _wish(request, project, app, services.app_restart, "restarted")

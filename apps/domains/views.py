@@ -1,0 +1,44 @@
+"""An app's host names."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_POST
+
+from apps.accounts.models import User
+from apps.domains.forms import DomainForm
+from apps.domains.selectors import domains_of
+from apps.domains.services import domain_add, domain_remove
+from apps.engine.errors import InvalidSource
+from apps.projects.app_views import app_frame, find_app
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def app_domains(request: HttpRequest, project: str, app: str) -> HttpResponse:
+    found = find_app(request, project, app)
+    form = DomainForm(request.POST if request.method == "POST" else None)
+    if form.is_valid():
+        try:
+            domain = domain_add(
+                app=found, host=form.cleaned_data["host"], created_by=cast(User, request.user)
+            )
+        except InvalidSource as error:
+            form.add_error("host", " ".join(filter(None, [error.sentence, error.hint])))
+        else:
+            messages.success(request, f"{domain} leads to {found.slug} now.")
+            return redirect("app_domains", project, app)
+    domains = list(domains_of(found).select_related("created_by"))
+    context = {**app_frame(found, "Domains"), "form": form, "domains": domains}
+    return render(request, "app_domains.html", context)
+
+
+@require_POST
+def domain_delete(request: HttpRequest, project: str, app: str, pk: int) -> HttpResponse:
+    domain = get_object_or_404(domains_of(find_app(request, project, app)), pk=pk)
+    domain_remove(domain=domain)
+    messages.success(request, f"{domain} was removed.")
+    return redirect("app_domains", project, app)

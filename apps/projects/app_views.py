@@ -1,0 +1,211 @@
+"""The pages of one app: overview, environment, settings."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.vary import vary_on_headers
+
+from apps.accounts.models import User
+from apps.deployments import services as deployment_services
+from apps.deployments.models import Deployment, Status
+from apps.deployments.selectors import deployments_of, live_deployment, with_state
+from apps.domains.selectors import domains_of
+from apps.projects import services
+from apps.projects.environment_forms import DeleteForm, PasteForm, VariableForm
+from apps.projects.forms import AppForm
+from apps.projects.models import App, EnvironmentVariable
+from apps.projects.selectors import apps_visible_to, variables_of
+
+RECENT = 5
+"""Deployments on the overview."""
+
+
+def find_app(request: HttpRequest, project: str, app: str) -> App:
+    """The app of that address, with `active_status`; 404 when the person may not see it."""
+    visible = with_state(apps_visible_to(cast(User, request.user)))
+    return get_object_or_404(visible, project__slug=project, slug=app)
+
+
+def app_frame(app: App, tab: str) -> dict[str, Any]:
+    """What `app.html` needs to draw head and tabs around the page of `tab`."""
+    project = app.project
+    crumbs: list[tuple[str, str | None]] = [
+        ("Projects", reverse("dashboard")),
+        (project.slug, reverse("project", args=[project.slug])),
+    ]
+    if tab == "Overview":
+        crumbs.append((app.slug, None))
+    else:
+        crumbs += [(app.slug, reverse("app", args=[project.slug, app.slug])), (tab, None)]
+    return {
+        "title": app.slug if tab == "Overview" else f"{tab} · {app.slug}",
+        "crumbs": crumbs,
+        "nav": "projects",
+        "project": project,
+        "app": app,
+        "tab": tab,
+    }
+
+
+@require_safe
+@vary_on_headers("HX-Request")
+def app(request: HttpRequest, project: str, app: str) -> HttpResponse:
+    found = find_app(request, project, app)
+    recent = list(deployments_of(found)[:RECENT])
+    newest = recent[0] if recent else None
+    live = _live_of(found, recent)
+    context = {
+        **app_frame(found, "Overview"),
+        "recent": recent,
+        "live": live,
+        "active": next((d for d in recent if d.is_unfinished), None),
+        "failed": newest if newest and newest.status == Status.FAILED else None,
+        "domains": list(domains_of(found)) if live else [],
+    }
+    return render(request, "_app.html" if _wants_part(request) else "app_overview.html", context)
+
+
+def _live_of(app: App, recent: list[Deployment]) -> Deployment | None:
+    """The live deployment, which nearly always is among the recent ones."""
+    found = next((d for d in recent if d.status == Status.LIVE), None)
+    return found or (live_deployment(app) if len(recent) == RECENT else None)
+
+
+def _wants_part(request: HttpRequest) -> bool:
+    return "HX-Request" in request.headers
+
+
+# ------------------------------------------------------------------------------------ environment
+
+
+def _environment_page(request: HttpRequest, app: App, **more: Any) -> HttpResponse:
+    live = live_deployment(app) if app.environment_changed_at else None
+    began = live.started_at if live else None
+    context = {
+        **app_frame(app, "Environment"),
+        "variables": list(variables_of(app)),
+        "form": VariableForm(app=app),
+        "paste": PasteForm(),
+        "is_pending": bool(
+            began and app.environment_changed_at and app.environment_changed_at > began
+        ),
+    }
+    return render(request, "app_environment.html", context | more)
+
+
+def _variable(app: App, pk: str | int) -> EnvironmentVariable:
+    text = str(pk)
+    return get_object_or_404(variables_of(app), pk=int(text) if text.isdecimal() else 0)
+
+
+@require_safe
+def app_environment(request: HttpRequest, project: str, app: str) -> HttpResponse:
+    found = find_app(request, project, app)
+    if not (wanted := request.GET.get("edit")):
+        return _environment_page(request, found)
+    form = VariableForm(app=found, variable=_variable(found, wanted))
+    return _environment_page(request, found, form=form)
+
+
+@sensitive_post_parameters("value")
+@never_cache
+@require_POST
+def variable_save(request: HttpRequest, project: str, app: str) -> HttpResponse:
+    """Add a variable, or change the one whose id is sent as `variable`."""
+    found, user = find_app(request, project, app), cast(User, request.user)
+    wanted = request.POST.get("variable")
+    variable = _variable(found, wanted) if wanted else None
+    form = VariableForm(request.POST, app=found, variable=variable)
+    if not form.is_valid():
+        return _environment_page(request, found, form=form)
+    given = form.cleaned_data
+    where = {"at_runtime": given["at_runtime"], "at_build": given["at_build"]}
+    if variable is None:
+        name = given["name"]
+        services.variables_save(app=found, values={name: given["value"]}, changed_by=user, **where)
+    else:
+        name, value = variable.name, given["value"] or None
+        services.variable_change(variable=variable, value=value, changed_by=user, **where)
+    messages.success(request, f"{name} was saved.")
+    return redirect("app_environment", project, app)
+
+
+@sensitive_post_parameters("text")
+@never_cache
+@require_POST
+def environment_paste(request: HttpRequest, project: str, app: str) -> HttpResponse:
+    found = find_app(request, project, app)
+    form = PasteForm(request.POST)
+    if not form.is_valid():
+        return _environment_page(request, found, paste=form)
+    changed = services.variables_save(
+        app=found,
+        values=form.values,
+        changed_by=cast(User, request.user),
+        remove_others=form.cleaned_data["remove_others"],
+    )
+    words = "1 variable was" if changed == 1 else f"{changed} variables were"
+    messages.success(request, f"{words} changed." if changed else "Nothing has changed.")
+    return redirect("app_environment", project, app)
+
+
+@never_cache
+@require_POST
+def variable_reveal(request: HttpRequest, project: str, app: str, pk: int) -> HttpResponse:
+    """The one value, for this answer only."""
+    found = find_app(request, project, app)
+    variable = _variable(found, pk)
+    if _wants_part(request):
+        context = {"app": found, "project": found.project, "variable": variable, "shown": True}
+        return render(request, "_variable_value.html", context)
+    return _environment_page(request, found, shown_pk=variable.pk)
+
+
+@require_POST
+def variable_delete(request: HttpRequest, project: str, app: str, pk: int) -> HttpResponse:
+    variable = _variable(find_app(request, project, app), pk)
+    services.variable_delete(variable=variable)
+    messages.success(request, f"{variable.name} was deleted.")
+    return redirect("app_environment", project, app)
+
+
+# --------------------------------------------------------------------------------------- settings
+
+
+def _settings_page(request: HttpRequest, app: App, **more: Any) -> HttpResponse:
+    context = {
+        **app_frame(app, "Settings"),
+        "form": AppForm(project=app.project, instance=app),
+        "deletion": DeleteForm(app=app),
+    }
+    return render(request, "app_settings.html", context | more)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def app_settings(request: HttpRequest, project: str, app: str) -> HttpResponse:
+    found = find_app(request, project, app)
+    form = AppForm(request.POST or None, project=found.project, instance=found)
+    if not form.is_valid():
+        return _settings_page(request, found, form=form)
+    services.app_update(app=found, **form.settings())
+    messages.success(request, "Saved. The settings count from the next deployment on.")
+    return redirect("app_settings", project, app)
+
+
+@require_POST
+def app_delete(request: HttpRequest, project: str, app: str) -> HttpResponse:
+    found = find_app(request, project, app)
+    form = DeleteForm(request.POST, app=found)
+    if not form.is_valid():
+        return _settings_page(request, found, deletion=form)
+    deployment_services.app_delete(app=found)
+    messages.success(request, f"{found} was deleted. Its container and files follow in a moment.")
+    return redirect("project", project)
