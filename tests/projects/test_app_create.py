@@ -16,10 +16,12 @@ from apps.projects.services import app_update
 REPOSITORY = "https://git.example.com/shop/web.git"
 
 
-def errors_of(project: Project, instance: App | None = None, **given: str) -> dict[str, str]:
-    data = {"slug": "api", "repository": REPOSITORY, **given}
-    form = AppForm(data, project=project, instance=instance)
-    return {name: " ".join(problems) for name, problems in form.errors.items()}
+def errors_of(project: Project, **given: str) -> dict[str, str]:
+    form = AppForm({"slug": "api", "repository": REPOSITORY, **given}, project=project)
+    return {
+        name: " ".join(message for problem in problems for message in problem.messages)
+        for name, problems in form.errors.as_data().items()
+    }
 
 
 def test_it_makes_a_project_and_an_app_with_good_defaults(client: Client, alice: User) -> None:

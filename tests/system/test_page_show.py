@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.test import Client, override_settings
 from django.urls import path
 from pytest_django import DjangoAssertNumQueries
@@ -101,7 +101,7 @@ def test_it_sends_no_inline_script_or_style(full: Client) -> None:
         assert "<script>" not in text
 
 
-def _explode(request: HttpRequest) -> None:
+def _explode(request: HttpRequest) -> HttpResponse:
     raise RuntimeError("the-secret-reason")
 
 
