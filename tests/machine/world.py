@@ -97,18 +97,7 @@ class World:
             client.close()
 
     def sweep(self) -> None:
-        """Nothing with this instance's label is left in the engine."""
-        client = docker.from_env()
-        mine: dict[str, Any] = {"label": f"mist.instance={self.instance}"}
-        try:
-            for container in client.containers.list(all=True, filters=mine):
-                container.remove(force=True, v=True)
-            for network in client.networks.list(filters=mine):
-                network.remove()
-            for image in client.images.list(filters=mine):
-                client.images.remove(str(image.id), force=True)
-        finally:
-            client.close()
+        sweep(self.instance)
 
 
 @dataclass
@@ -179,6 +168,21 @@ def wait_until(true: Callable[[], bool], what: str, seconds: float = 15) -> None
     while not true():
         assert time.monotonic() < until, f"{what} never happened"
         time.sleep(0.05)
+
+
+def sweep(instance: str) -> None:
+    """Afterwards nothing with this instance's label is in the engine."""
+    client = docker.from_env()
+    mine: dict[str, Any] = {"label": f"mist.instance={instance}"}
+    try:
+        for container in client.containers.list(all=True, filters=mine):
+            container.remove(force=True, v=True)
+        for network in client.networks.list(filters=mine):
+            network.remove()
+        for image in client.images.list(filters=mine):
+            client.images.remove(str(image.id), force=True)
+    finally:
+        client.close()
 
 
 def unique_instance() -> str:
