@@ -120,7 +120,8 @@ class Deployment(models.Model):
 
     @property
     def container_name(self) -> str:
-        return f"mist-{self.app.label}-{self.pk}"
+        """One of a kind on the engine, where another Mist may have an app of the same name."""
+        return f"mist-{self.app.label}-{settings.MIST_ENGINE_CONFIG.instance}-{self.pk}"
 
     @property
     def service(self) -> str:
