@@ -6,6 +6,8 @@ not a fact.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 
@@ -26,9 +28,10 @@ def publish(group: str, message: dict[str, object]) -> None:
     layer = get_channel_layer()
     if layer is None:
         return
-    direct = getattr(layer, "publish", None)
+    # Asked of the type: the Redis layer answers for its attributes only inside a loop.
+    direct: Callable[..., None] | None = getattr(type(layer), "publish", None)
     if direct is not None:
-        direct(group, message)
+        direct(layer, group, message)
     else:
         async_to_sync(layer.group_send)(group, message)
 

@@ -36,6 +36,7 @@ PACKAGES = {
     "fonts-liberation": "/usr/share/fonts/truetype/liberation",
     "debootstrap": "/usr/sbin/debootstrap",
     "busybox-static": "/bin/busybox",
+    "redis-server": "/usr/bin/redis-server",
 }
 MINBASE = "debian:bookworm-slim"
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"

@@ -34,6 +34,11 @@ class Command(MistCommand):
         parser.add_argument(
             "--detach", action="store_true", help="return to the prompt once Mist serves"
         )
+        parser.add_argument(
+            "--prepare",
+            action="store_true",
+            help="set up and start the proxy, but do not serve: the parts are started by hand",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if mist_pid() is not None:
@@ -44,6 +49,9 @@ class Command(MistCommand):
         self._prepare_engine()
         self._prepare_files()
         get_engine().proxy.ensure_running()
+        if options["prepare"]:
+            self.say("Everything is set up.")
+            return
         serve = [sys.executable, str(settings.BASE_DIR / "manage.py"), "serve"]
         if not options["detach"]:
             # A new program in this process: what set-up has imported does not stay in memory.
