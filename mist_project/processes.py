@@ -29,11 +29,14 @@ from twisted.internet import reactor
 
 from apps.deployments import lifecycle, reconciliation, tasks
 from apps.deployments.selectors import work_waiting
+from apps.engine.connect import get_engine
+from apps.engine.errors import EngineError
 from mist_project.asgi import application
 from mist_project.celery import app as celery_app
 
 logger = logging.getLogger("mist")
 POLL_SECONDS = 0.5
+PROXY_SECONDS = 1.0
 STOP_SECONDS = 10.0
 
 
@@ -57,6 +60,7 @@ def serve(role: Role, *, ready: Callable[[], None]) -> int:
         EmbeddedService(celery_app, thread=True, scheduler_cls=PlainScheduler).start()
     if role in (Role.ALL, Role.WATCHER):
         _start(reconciliation.watch_engine, stopping)
+        _start(_keep_proxy, stopping)
     if role is Role.ALL:
         _start(_poll, stopping)
     if role in (Role.ALL, Role.WEB):
@@ -138,6 +142,21 @@ def _poll(stopping: threading.Event) -> None:
             logger.warning("The database does not answer: %s", error)
             connection.close()
             time.sleep(POLL_SECONDS)
+
+
+def _keep_proxy(stopping: threading.Event) -> None:
+    """Start Traefik again when it is gone: nobody else does, and without it no app answers."""
+    pause = PROXY_SECONDS
+    while not stopping.wait(pause):
+        try:
+            proxy = get_engine().proxy
+            if not proxy.running():
+                logger.warning("Traefik is gone, it is started again")
+                proxy.ensure_running()
+            pause = PROXY_SECONDS
+        except EngineError as error:
+            logger.warning("%s %s", error.sentence, error.hint)
+            pause = min(pause * 2, 60.0)
 
 
 def _finish() -> None:

@@ -17,6 +17,7 @@ from apps.engine import process
 from apps.engine.base import EngineConfig, ProbeResult
 from apps.engine.deadline import Deadline
 from apps.engine.errors import ProxyUnavailable, SwitchFailed, TimedOut
+from apps.engine.locks import file_lock
 from apps.engine.probe import probe
 
 SOURCE = Path(__file__).resolve().parents[2] / "traefik"
@@ -42,8 +43,12 @@ class Traefik:
     def ensure_running(self) -> None:
         """Start Traefik unless this instance's runs with this very configuration.
 
-        Raises `ProxyUnavailable` with the reason when it does not come up.
+        Raises `ProxyUnavailable` with the reason when it does not come up. Two callers may race.
         """
+        with file_lock(self._config.data_dir / "locks" / "proxy"):
+            self._ensure_running()
+
+    def _ensure_running(self) -> None:
         self._dynamic.mkdir(parents=True, exist_ok=True)
         (self._home / "new").mkdir(exist_ok=True)
         static = self._home / "traefik.yml"

@@ -11,6 +11,7 @@ import pytest
 
 from apps.engine.base import EngineConfig
 from apps.engine.docker import DockerContainers
+from apps.engine.process import living_pid
 from tests.engine.git_host import serve_git
 from tests.machine.live import LiveMist, live_mist
 from tests.machine.world import SAMPLES, wait_until
@@ -30,6 +31,18 @@ def containers(mist: LiveMist) -> int:
     instance = (mist.data_dir / "instance").read_text().strip()
     engine = DockerContainers(EngineConfig(instance=instance, data_dir=mist.data_dir))
     return len(engine.list(labels={"mist.instance": instance}))
+
+
+def traefik(mist: LiveMist) -> int | None:
+    return living_pid(mist.data_dir / "traefik" / "traefik.pid")
+
+
+def visit(mist: LiveMist, host: str) -> int:
+    """The status, 0 when nobody listens."""
+    try:
+        return mist.visit(host)[0]
+    except OSError:
+        return 0
 
 
 def end_at_once(mist: LiveMist) -> None:
@@ -74,3 +87,15 @@ def test_a_deployment_goes_on_and_the_old_version_serves_meanwhile(
         wait_until(lambda: "is replaced" in build_log(mist, 2), "the first version's end", 60)
         assert containers(mist) == 1
         assert not list((mist.data_dir / "builds").glob("*"))
+
+
+def test_traefik_is_started_again_when_it_dies(tmp_path: Path) -> None:
+    with live_mist(tmp_path / "data") as mist:
+        mist.run("demo", "--no-open")
+        first = traefik(mist)
+        assert first is not None
+        os.kill(first, signal.SIGKILL)
+        wait_until(lambda: traefik(mist) not in (None, first), "another Traefik", 30)
+        wait_until(lambda: visit(mist, "hello-demo.localhost") == 200, "an answer", 30)
+        mist.run("down", "--proxy")
+        assert traefik(mist) is None
