@@ -19,3 +19,5 @@ MIST_DRAIN_SECONDS = 0.0
 MIST_HEALTH_TIMEOUT = 2.0
 # A file, because a deployment's lease is renewed from a thread with a connection of its own.
 DATABASES["default"]["TEST"] = {"NAME": f"{MIST_DATA_DIR}/test.db"}  # noqa: F405
+
+os.makedirs(os.environ["MIST_DATA_DIR"] + "/static", exist_ok=True)

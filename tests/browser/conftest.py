@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.engine.git_host import GitHost, serve_git
+from tests.machine.live import ROOT, LiveMist, live_mist
+
+SHOTS = ROOT / "tests" / "shots"
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+Shoot = Callable[[Page, str], None]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(chromium: Browser, mist: LiveMist) -> Iterator[BrowserContext]:
+    """A person's browser, closed before Mist stops. What a page's scripts or its policy complain of fails the test."""
+    context = chromium.new_context(viewport={"width": 1440, "height": 900}, color_scheme="light")
+    context.set_default_timeout(15_000)
+    complaints: list[str] = []
+    context.on("weberror", lambda error: complaints.append(str(error.error)))
+    context.on(
+        "console",
+        lambda message: (
+            complaints.append(message.text)
+            if message.type == "error" and "Failed to load resource" not in message.text
+            else None
+        ),
+    )
+    yield context
+    context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Page:
+    return context.new_page()
+
+
+@pytest.fixture
+def mist(tmp_path: Path) -> Iterator[LiveMist]:
+    with live_mist(tmp_path / "data", MIST_HEALTH_TIMEOUT="15") as found:
+        yield found
+
+
+@pytest.fixture
+def git_host(tmp_path: Path) -> Iterator[GitHost]:
+    with serve_git(tmp_path / "git") as host:
+        yield host
+
+
+@pytest.fixture
+def shoot() -> Shoot:
+    """Save the page as a person sees it: light, dark, and on a phone."""
+    SHOTS.mkdir(parents=True, exist_ok=True)
+
+    def take(page: Page, name: str) -> None:
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            page.evaluate(
+                "dark => document.documentElement.classList.toggle('dark', dark)", scheme == "dark"
+            )
+            page.screenshot(path=SHOTS / f"{name}-{scheme}.png")
+        page.emulate_media(color_scheme="light")
+        page.evaluate("document.documentElement.classList.remove('dark')")
+        page.set_viewport_size({"width": 390, "height": 844})
+        page.screenshot(path=SHOTS / f"{name}-phone.png")
+        wider = page.evaluate(
+            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
+        page.set_viewport_size({"width": 1440, "height": 900})
+        assert wider <= 0, f"{name} is wider than a phone by {wider} px"
+
+    return take
