@@ -223,9 +223,9 @@ def retire(work: Work, before: Deployment | None) -> None:
             for c in containers.list(labels=planning.app_labels(work.app))
             if c.labels.get("mist.deployment") != str(work.deployment.pk)
         ]
-        if before is not None and olds:
-            Deadline(None).sleep(settings.MIST_DRAIN_SECONDS)
         for old in olds:
+            if before is not None and old.id == before.container_id:
+                _drain(work, before, old)
             containers.stop(old.id, timeout=settings.MIST_STOP_TIMEOUT)
             containers.remove(old.id)
         if before is not None:
@@ -276,6 +276,18 @@ def _move_traffic(work: Work) -> Deployment | None:
     return before
 
 
+def _drain(work: Work, before: Deployment, old: Container) -> None:
+    """New requests go elsewhere by now; those in progress get some time to end."""
+    patience = settings.MIST_DRAIN_SECONDS
+    address = old.addresses.get(planning.network_name(work.app.project))
+    if (
+        address
+        and before.port
+        and not work.engine.proxy.drain(address=address, port=before.port, patience=patience)
+    ):
+        work.say(f"Requests to #{before.number} were still in progress after {patience:.0f} s")
+
+
 def _restore_routes(work: Work, previous: object) -> None:
     proxy, key = work.engine.proxy, str(work.app.pk)
     if isinstance(previous, dict):
@@ -311,10 +323,7 @@ def _give_up_when_dead(work: Work) -> None:
 def _ended(work: Work, container: Container) -> HealthCheckFailed:
     code = "" if container.exit_code is None else f" with exit code {container.exit_code}"
     sentence = f"The app ended{code} instead of answering."
-    hint = (
-        "Read its last lines below: a missing variable or a wrong start command are the usual "
-        "causes."
-    )
+    hint = "Read its last lines: a missing variable or a wrong start command are the usual causes."
     if container.out_of_memory:
         sentence = f"The app ended{code} because it used more memory than it may."
         hint = "Raise the memory limit in the app's settings."
@@ -338,7 +347,7 @@ def _unhealthy(work: Work, attempts: int, reason: str) -> HealthCheckFailed:
         )
     else:
         sentence = f"The health check GET {app.health_path} failed {attempts} times: {reason}."
-        hint = "Find the cause in its last lines below, or set another health check path."
+        hint = "Find the cause in its last lines, or set another health check path."
     return HealthCheckFailed(sentence, hint=hint, detail=_last_lines(work))
 
 

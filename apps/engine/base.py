@@ -266,6 +266,11 @@ class Proxy(Protocol):
 
     def wait_until_gone(self, *, router: str, deadline: Deadline) -> None: ...
 
+    def drain(self, *, address: str, port: int, patience: float) -> bool:
+        """Return once no request is in progress at a container that gets no new ones, at the
+        latest after `patience` seconds. False when some still were."""
+        ...
+
 
 @dataclass(frozen=True)
 class Engine:

@@ -1,9 +1,12 @@
-"""One health check: a GET that takes the same way as a visitor's request."""
+"""What goes on between the proxy and a container: one health check, and who is connected."""
 
 from __future__ import annotations
 
 import http.client
+import socket
+import struct
 import time
+from pathlib import Path
 
 from apps.engine.base import ProbeResult
 from apps.engine.errors import ProxyUnavailable
@@ -15,6 +18,7 @@ _OWN_ANSWERS = {
     504: ("Gateway Timeout", "the connection was not answered in time"),
 }
 """What Traefik says in an app's place, by status: its body, and what that means."""
+_ESTABLISHED = "01"
 
 
 def probe(*, port: int, host: str, path: str, timeout: float) -> ProbeResult:
@@ -56,6 +60,15 @@ def probe(*, port: int, host: str, path: str, timeout: float) -> ProbeResult:
     if text and body == text:
         return ProbeResult(None, _since(began), reason)
     return ProbeResult(status, _since(began), "" if status < 400 else f"HTTP {status}")
+
+
+def is_connected(address: str, port: int) -> bool:
+    """Whether this machine holds an open TCP connection to that IPv4 address and port."""
+    # The kernel prints the address as a number of this machine's byte order.
+    [number] = struct.unpack("=I", socket.inet_aton(address))
+    wanted = f"{number:08X}:{port:04X}"
+    rows = (line.split()[2:4] for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+    return [wanted, _ESTABLISHED] in rows
 
 
 def _since(began: float) -> float:

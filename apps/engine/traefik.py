@@ -18,11 +18,12 @@ from apps.engine.base import EngineConfig, ProbeResult
 from apps.engine.deadline import Deadline
 from apps.engine.errors import ProxyUnavailable, SwitchFailed, TimedOut
 from apps.engine.locks import file_lock
-from apps.engine.probe import probe
+from apps.engine.probe import is_connected, probe
 
 SOURCE = Path(__file__).resolve().parents[2] / "traefik"
 START_SECONDS = 20.0
 POLL_SECONDS = 0.03
+DRAIN_POLL_SECONDS = 0.25
 
 
 class Traefik:
@@ -196,6 +197,16 @@ class Traefik:
         while self._api(f"/api/http/routers/{router}@file") is not None:
             deadline.check()
             time.sleep(POLL_SECONDS)
+
+    def drain(self, *, address: str, port: int, patience: float) -> bool:
+        """A connection that Traefik keeps for later is closed after `idleConnTimeout`, so one that
+        stays has a request in progress."""
+        until = time.monotonic() + patience
+        while (left := until - time.monotonic()) > 0:
+            time.sleep(min(DRAIN_POLL_SECONDS, left))
+            if not is_connected(address, port):
+                return True
+        return not is_connected(address, port)
 
     def _routes_path(self, app: str) -> Path:
         if not app.isalnum():
