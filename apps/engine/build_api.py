@@ -21,7 +21,7 @@ from apps.engine.deadline import Deadline
 from apps.engine.errors import BuildFailed, EngineError, OutOfDisk
 
 Items = Iterator[dict[str, Any]]
-_HINT = "Read the last lines below. Install docker-buildx for BuildKit, which can do more."
+_HINT = "Read the last lines. Install docker-buildx for BuildKit, which can do more."
 _SYNTAX = re.compile(r"dockerfile parse error (?:on )?line (\d+): (.*)", re.IGNORECASE)
 _PULL = re.compile(r"pull access denied|manifest .*not found|registry|no such host")
 

@@ -94,7 +94,7 @@ class BuildOutput:
             )
         code = _EXIT.search(reason)
         ending = f" (exit code {code[1] or code[2]})" if code else ""
-        hint = "Its last lines are below; correct the cause and deploy again."
+        hint = "Read its last lines, correct the cause and deploy again."
         if code and (code[1] or code[2]) == "137":
             hint = "The step was killed, most likely for lack of memory."
         return BuildFailed(f"{name}: {command[:160]}{ending}.", hint=hint, detail=lines)

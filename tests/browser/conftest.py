@@ -36,7 +36,9 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture
 def context(chromium: Browser, mist: LiveMist) -> Iterator[BrowserContext]:
     """A person's browser, closed before Mist stops. What a page's scripts or its policy complain of fails the test."""
-    context = chromium.new_context(viewport={"width": 1440, "height": 900}, color_scheme="light")
+    context = chromium.new_context(
+        viewport={"width": 1440, "height": 900}, color_scheme="light", reduced_motion="reduce"
+    )
     context.set_default_timeout(15_000)
     complaints: list[str] = []
     context.on("weberror", lambda error: complaints.append(str(error.error)))
@@ -82,7 +84,7 @@ def shoot() -> Shoot:
                 "dark => document.documentElement.classList.toggle('dark', dark)", scheme == "dark"
             )
             page.screenshot(path=SHOTS / f"{name}-{scheme}.png")
-        page.emulate_media(color_scheme="light")
+        page.emulate_media(color_scheme="light", reduced_motion="reduce")
         page.evaluate("document.documentElement.classList.remove('dark')")
         page.set_viewport_size({"width": 390, "height": 844})
         page.screenshot(path=SHOTS / f"{name}-phone.png")
