@@ -70,7 +70,7 @@ def install_engine(log: LineSink) -> None:
     _apt("update", "-q")
     packages = ["docker.io", "iptables"]
     # A client with BuildKit: older releases have it built in, newer ones in a package of its own.
-    packages += [name for name in ("docker-cli", "docker-buildx") if _apt_knows(name)]
+    packages += [name for name in ("docker-cli", "docker-buildx") if apt_knows(name)]
     _apt("install", "-y", "-q", "--no-install-recommends", *packages)
 
 
@@ -102,7 +102,8 @@ def _apt(*words: str) -> None:
         )
 
 
-def _apt_knows(package: str) -> bool:
+def apt_knows(package: str) -> bool:
+    """Whether the machine's package sources have it."""
     done = subprocess.run(
         ["apt-cache", "policy", package], capture_output=True, text=True, check=False
     )
