@@ -4,7 +4,7 @@
   const LINES_MAX = 5000; // In the page; the whole log is a link away.
   const NUDGE_EVERY = 300; // Milliseconds between two fetches of the changed part.
   const WAIT_FIRST = 500;
-  const WAIT_MOST = 30000;
+  const WAIT_MOST = 10000;
   const place = document.querySelector("[data-live]");
   const body = document.querySelector("[data-log-body]");
 

@@ -200,7 +200,7 @@ def test_a_stage_that_began_again_has_an_id_of_its_own(
 def test_chunks_go_on_where_the_last_one_ended(inside: Client, web: App, data_dir: Path) -> None:
     write_log(make(web, Status.BUILDING), [f"line {n}" for n in range(1, 2_301)])
     seen: list[int] = []
-    place: dict[str, object] = {}
+    place: dict[str, int] = {}
     more = True
     while more:
         chunk = inside.get(f"{ONE}log/", place).json()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -54,7 +54,7 @@ async def open_socket(
     opened: Opened, path: str, user: User | AnonymousUser
 ) -> tuple[WebsocketCommunicator, bool]:
     socket = WebsocketCommunicator(URLRouter(websocket_urlpatterns), path)
-    socket.scope["user"] = user
+    cast(dict[str, Any], socket.scope)["user"] = user
     accepted, _ = await socket.connect()
     if accepted:
         opened.append(socket)
