@@ -81,7 +81,7 @@ def shoot() -> Shoot:
 
     def take(page: Page, name: str) -> None:
         for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            page.emulate_media(color_scheme=scheme)
             page.evaluate(
                 "dark => document.documentElement.classList.toggle('dark', dark)", scheme == "dark"
             )
