@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import functools
+import io
 import os
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import django
 from django.conf import settings
@@ -22,10 +23,10 @@ from django.urls import set_script_prefix
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mist_project.settings")
 django.setup()
 
-from channels.auth import AuthMiddlewareStack  # noqa: E402
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+from django.urls import path  # noqa: E402
 
-from apps.deployments.routing import websocket_urlpatterns  # noqa: E402
+from apps.live.consumers import Answer, PageConsumer  # noqa: E402
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -49,13 +50,17 @@ class PooledHandler(ASGIHandler):
     def __init__(self) -> None:
         super().__init__()
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="page")
+        # Open pages refresh one after the other, so nobody's click waits behind a hundred of them.
+        self._refreshing = ThreadPoolExecutor(1, thread_name_prefix="parts")
 
     def load_middleware(self, is_async: bool = False) -> None:
         super().load_middleware(is_async=False)
 
-    async def _in_thread(self, work: Callable[..., Result], *args: Any) -> Result:
+    async def _in_thread(
+        self, work: Callable[..., Result], *args: Any, pool: ThreadPoolExecutor | None = None
+    ) -> Result:
         call = functools.partial(contextvars.copy_context().run, work, *args)
-        return await asyncio.get_running_loop().run_in_executor(self._pool, call)
+        return await asyncio.get_running_loop().run_in_executor(pool or self._pool, call)
 
     async def handle(  # type: ignore[override]
         self, scope: Scope, receive: Receive, send: Send
@@ -65,17 +70,37 @@ class PooledHandler(ASGIHandler):
                 return
             too_large = body.tell() > BODY_MAX
             body.seek(0)
-            response = await self._in_thread(self._respond, scope, body, too_large)
+            _, response = await self._in_thread(self._respond, scope, body, too_large)
             try:
                 await self._send(response, send)
             finally:
                 await self._in_thread(response.close)
 
-    def _respond(self, scope: Scope, body: IO[bytes], too_large: bool) -> Any:
+    # ------------------------------------------------------------------ for the pages' sockets
+
+    async def run(self, work: Callable[[], Result]) -> Result:
+        """Do `work` in a thread of the pool."""
+        return await self._in_thread(work, pool=self._refreshing)
+
+    async def parts(self, scope: Mapping[str, Any], path: str) -> Answer:
+        """What an HTMX request of `path` gets with the cookies of the socket's handshake."""
+        return await self._in_thread(self._parts, _as_request(scope, path), pool=self._refreshing)
+
+    def _parts(self, scope: Scope) -> Answer:
+        request, response = self._respond(scope, io.BytesIO(), too_large=False)
+        try:
+            user = getattr(request, "user", None)
+            text = "" if response.streaming else response.content.decode()
+            return Answer(response.status_code, text, None if user is None else user.pk)
+        finally:
+            response.close()
+
+    def _respond(self, scope: Scope, body: IO[bytes], too_large: bool) -> tuple[Any, Any]:
+        """The request (None when it was refused before it was read) and the response."""
         set_script_prefix(get_script_prefix(scope))
         signals.request_started.send(sender=type(self), scope=scope)
         if too_large:
-            return HttpResponse(
+            return None, HttpResponse(
                 f"A request may hold {BODY_MAX // 1024 // 1024} MB at most.\n",
                 status=413,
                 content_type="text/plain",
@@ -85,7 +110,7 @@ class PooledHandler(ASGIHandler):
         if response.streaming and 0 < int(response.get("Content-Length") or 0) <= SMALL_FILE:
             # One hop instead of one for each block of a style sheet.
             response.streaming_content = [b"".join(response.streaming_content)]
-        return response
+        return request, response
 
     async def _send(self, response: Any, send: Send) -> None:
         if not response.streaming:
@@ -118,6 +143,31 @@ async def _read_body(receive: Receive, body: IO[bytes]) -> bool:
             return True
 
 
+_HANDSHAKE = (b"connection", b"upgrade", b"content-length", b"transfer-encoding")
+
+
+def _as_request(scope: Mapping[str, Any], path: str) -> Scope:
+    """A GET of `path` by HTMX, from the browser that opened the socket of `scope`."""
+    plain, _, query = path.partition("?")
+    headers = [
+        (name, value)
+        for name, value in scope.get("headers", ())
+        if name not in _HANDSHAKE and not name.startswith(b"sec-websocket-")
+    ]
+    return {
+        "type": "http",
+        "method": "GET",
+        "scheme": "https" if scope.get("scheme") == "wss" else "http",
+        "path": unquote(plain),
+        "raw_path": plain.encode(),
+        "root_path": scope.get("root_path", ""),
+        "query_string": query.encode(),
+        "headers": [*headers, (b"hx-request", b"true")],
+        "client": scope.get("client"),
+        "server": scope.get("server"),
+    }
+
+
 class SameOrigin:
     """Refuses a WebSocket that a page of another site opens: cookies go along with those too."""
 
@@ -138,8 +188,9 @@ async def _no_such_socket(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "websocket.close", "code": 4404})
 
 
-def _websockets() -> Any:
-    routes: Any = URLRouter(websocket_urlpatterns)
+def _websockets(pages: PooledHandler) -> Any:
+    consumer: Any = PageConsumer.as_asgi(pages=pages)
+    routes: Any = URLRouter([path("ws/page/", consumer)])
 
     async def found(scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -149,7 +200,8 @@ def _websockets() -> Any:
                 raise
             await _no_such_socket(scope, receive, send)
 
-    return SameOrigin(AuthMiddlewareStack(found))
+    return SameOrigin(found)
 
 
-application = ProtocolTypeRouter({"http": PooledHandler(), "websocket": _websockets()})
+_pages = PooledHandler()
+application = ProtocolTypeRouter({"http": _pages, "websocket": _websockets(_pages)})

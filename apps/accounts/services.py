@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from django.db import transaction
+
 from apps.accounts.models import User
+from apps.deployments import events
 
 
 def account_update(*, user: User, name: str) -> None:
@@ -15,3 +18,4 @@ def password_set(*, user: User, password: str) -> None:
     """Give the user a (checked) new password. Every session of theirs ends with that."""
     user.set_password(password)
     user.save(update_fields=["password"])
+    transaction.on_commit(lambda: events.access_changed(user_id=user.pk))

@@ -18,6 +18,7 @@ from apps.accounts.forms import AccountForm, LoginForm, PasswordForm
 from apps.accounts.models import User
 from apps.accounts.selectors import anyone_exists
 from apps.accounts.services import account_update, password_set
+from apps.deployments import events
 
 
 def where_to(request: HttpRequest) -> str:
@@ -59,7 +60,9 @@ def login(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def logout(request: HttpRequest) -> HttpResponse:
+    user = cast(User, request.user)
     auth.logout(request)
+    events.access_changed(user_id=user.pk)
     return redirect("login")
 
 

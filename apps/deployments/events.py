@@ -19,8 +19,18 @@ def deployment_group(deployment_id: int) -> str:
     return f"mist.deployment.{deployment_id}"
 
 
+def log_group(deployment_id: int) -> str:
+    """Whoever reads the build log for those who watch it."""
+    return f"mist.log.{deployment_id}"
+
+
 def app_group(app_id: int) -> str:
     return f"mist.app.{app_id}"
+
+
+def user_group(user_id: int) -> str:
+    """Every open page of one person."""
+    return f"mist.user.{user_id}"
 
 
 def publish(group: str, message: dict[str, object]) -> None:
@@ -50,6 +60,11 @@ def app_changed(*, app_id: int) -> None:
     publish(LOBBY, {"type": "mist.changed"})
 
 
+def access_changed(*, user_id: int) -> None:
+    """What the person may see is another one now, or who they are: open pages ask again."""
+    publish(user_group(user_id), {"type": "mist.changed"})
+
+
 def log_grew(*, deployment_id: int) -> None:
     """There are more bytes in the build log."""
-    publish(deployment_group(deployment_id), {"type": "mist.log"})
+    publish(log_group(deployment_id), {"type": "mist.log"})

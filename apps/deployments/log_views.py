@@ -15,11 +15,11 @@ from django.http import (
     JsonResponse,
     StreamingHttpResponse,
 )
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_safe
-from django.views.decorators.vary import vary_on_headers
 
 from apps.accounts.models import User
+from apps.deployments.feeds import of_app
 from apps.deployments.logs import (
     LogLine,
     frame,
@@ -34,6 +34,7 @@ from apps.deployments.selectors import deployments_visible_to, live_deployment
 from apps.deployments.stages import NAMES
 from apps.engine.connect import get_engine
 from apps.engine.errors import EngineError, EngineUnavailable
+from apps.live.pages import live_page, render_page
 from apps.projects.app_views import app_frame, find_app
 from apps.projects.models import App
 
@@ -138,10 +139,9 @@ def _runtime_log(app: App, *, tail: int) -> tuple[Deployment | None, list[str]]:
 
 
 @require_safe
-@vary_on_headers("HX-Request")
+@live_page(of_app)
 def app_logs(request: HttpRequest, project: str, app: str) -> HttpResponse:
     found = find_app(request, project, app)
-    is_part = "HX-Request" in request.headers
     problem: EngineError | None = None
     live, lines = None, list[str]()
     try:
@@ -156,9 +156,7 @@ def app_logs(request: HttpRequest, project: str, app: str) -> HttpResponse:
         "follow": request.GET.get("follow") == "1",
         "fill": True,
     }
-    # HTMX shows nothing of an answer that is no success.
-    status = 503 if problem and not is_part else 200
-    return render(request, "_app_logs.html" if is_part else "app_logs.html", context, status=status)
+    return render_page(request, "app_logs.html", context, status=503 if problem else 200)
 
 
 @require_safe

@@ -9,13 +9,13 @@ from typing import Any, cast
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
-from django.views.decorators.vary import vary_on_headers
 
 from apps.accounts.models import User
 from apps.deployments import services
+from apps.deployments.feeds import anything, of_app, of_deployment
 from apps.deployments.forms import DeployForm
 from apps.deployments.log_views import log_pane
 from apps.deployments.models import Deployment, Status
@@ -26,6 +26,7 @@ from apps.deployments.selectors import (
     queue_position,
 )
 from apps.deployments.stages import rail
+from apps.live.pages import live_page, render_page
 from apps.projects.app_views import app_frame, find_app
 from apps.projects.models import App
 
@@ -33,7 +34,7 @@ ROWS = 50
 
 
 @require_safe
-@vary_on_headers("HX-Request")
+@live_page(anything)
 def deployment_list(request: HttpRequest) -> HttpResponse:
     rows = deployments_visible_to(cast(User, request.user))
     context = {
@@ -43,16 +44,17 @@ def deployment_list(request: HttpRequest) -> HttpResponse:
         "page": Paginator(rows, ROWS).get_page(request.GET.get("page")),
         "show_app": True,
     }
-    return render(request, "deployment_list.html", context)
+    return render_page(request, "deployment_list.html", context)
 
 
 def _app_page(request: HttpRequest, app: App, form: DeployForm) -> HttpResponse:
     page = Paginator(deployments_of(app), ROWS).get_page(request.GET.get("page"))
     context = {**app_frame(app, "Deployments"), "page": page, "form": form}
-    return render(request, "app_deployments.html", context)
+    return render_page(request, "app_deployments.html", context)
 
 
 @require_safe
+@live_page(of_app)
 def app_deployments(request: HttpRequest, project: str, app: str) -> HttpResponse:
     return _app_page(request, find_app(request, project, app), DeployForm())
 
@@ -95,13 +97,12 @@ def _state(deployment: Deployment) -> dict[str, Any]:
 
 
 @require_safe
-@vary_on_headers("HX-Request")
+@live_page(of_deployment)
 def deployment(request: HttpRequest, project: str, app: str, number: int) -> HttpResponse:
     found = _find(request, project, app, number)
     context = _state(found)
-    if "HX-Request" in request.headers:
-        return render(request, "_deployment.html", context)
-    context |= log_pane(found)
+    if "HX-Request" not in request.headers:
+        context |= log_pane(found)
     context |= {
         "title": f"#{found.number} · {found.app.slug}",
         "crumbs": [
@@ -114,7 +115,7 @@ def deployment(request: HttpRequest, project: str, app: str, number: int) -> Htt
         "nav": "projects",
         "fill": found.status != Status.FAILED,
     }
-    return render(request, "deployment.html", context)
+    return render_page(request, "deployment.html", context)
 
 
 @require_POST

@@ -6,18 +6,21 @@ from typing import cast
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_http_methods, require_POST
 
 from apps.accounts.models import User
+from apps.deployments.feeds import of_app
 from apps.domains.forms import DomainForm
 from apps.domains.selectors import domains_of
 from apps.domains.services import domain_add, domain_remove
 from apps.engine.errors import InvalidSource
+from apps.live.pages import live_page, render_page
 from apps.projects.app_views import app_frame, find_app
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@live_page(of_app)
 def app_domains(request: HttpRequest, project: str, app: str) -> HttpResponse:
     found = find_app(request, project, app)
     form = DomainForm(request.POST if request.method == "POST" else None)
@@ -33,7 +36,7 @@ def app_domains(request: HttpRequest, project: str, app: str) -> HttpResponse:
             return redirect("app_domains", project, app)
     domains = list(domains_of(found).select_related("created_by"))
     context = {**app_frame(found, "Domains"), "form": form, "domains": domains}
-    return render(request, "app_domains.html", context)
+    return render_page(request, "app_domains.html", context, parts="_app_head.html")
 
 
 @require_POST

@@ -11,13 +11,14 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
-from django.views.decorators.vary import vary_on_headers
 
 from apps.accounts.models import User
 from apps.deployments import services as deployment_services
+from apps.deployments.feeds import of_app
 from apps.deployments.models import Deployment, Status
 from apps.deployments.selectors import deployments_of, live_deployment, with_state
 from apps.domains.selectors import domains_of
+from apps.live.pages import live_page, render_page
 from apps.projects import services
 from apps.projects.environment_forms import DeleteForm, PasteForm, VariableForm
 from apps.projects.forms import AppForm
@@ -26,6 +27,17 @@ from apps.projects.selectors import apps_visible_to, variables_of
 
 RECENT = 5
 """Deployments on the overview."""
+
+
+TABS = {
+    "Overview": "app",
+    "Deployments": "app_deployments",
+    "Logs": "app_logs",
+    "Environment": "app_environment",
+    "Domains": "app_domains",
+    "Settings": "app_settings",
+}
+"""A tab's name → the name of its address."""
 
 
 def find_app(request: HttpRequest, project: str, app: str) -> App:
@@ -52,11 +64,13 @@ def app_frame(app: App, tab: str) -> dict[str, Any]:
         "project": project,
         "app": app,
         "tab": tab,
+        # A form that came back with errors has an address of its own, where nothing can be read.
+        "tab_path": reverse(TABS[tab], args=[project.slug, app.slug]),
     }
 
 
 @require_safe
-@vary_on_headers("HX-Request")
+@live_page(of_app)
 def app(request: HttpRequest, project: str, app: str) -> HttpResponse:
     found = find_app(request, project, app)
     recent = list(deployments_of(found)[:RECENT])
@@ -70,7 +84,7 @@ def app(request: HttpRequest, project: str, app: str) -> HttpResponse:
         "failed": newest if newest and newest.status == Status.FAILED else None,
         "domains": list(domains_of(found)) if live else [],
     }
-    return render(request, "_app.html" if _wants_part(request) else "app_overview.html", context)
+    return render_page(request, "app_overview.html", context, parts="_app.html")
 
 
 def _live_of(app: App, recent: list[Deployment]) -> Deployment | None:
@@ -98,7 +112,8 @@ def _environment_page(request: HttpRequest, app: App, **more: Any) -> HttpRespon
             began and app.environment_changed_at and app.environment_changed_at > began
         ),
     }
-    return render(request, "app_environment.html", context | more)
+    context |= more
+    return render_page(request, "app_environment.html", context, parts="_app_head.html")
 
 
 def _variable(app: App, pk: str | int) -> EnvironmentVariable:
@@ -107,8 +122,11 @@ def _variable(app: App, pk: str | int) -> EnvironmentVariable:
 
 
 @require_safe
+@live_page(of_app)
 def app_environment(request: HttpRequest, project: str, app: str) -> HttpResponse:
     found = find_app(request, project, app)
+    if (hide := request.GET.get("hide")) and _wants_part(request):
+        return _value(request, found, _variable(found, hide), shown=False)
     if not (wanted := request.GET.get("edit")):
         return _environment_page(request, found)
     form = VariableForm(app=found, variable=_variable(found, wanted))
@@ -164,9 +182,15 @@ def variable_reveal(request: HttpRequest, project: str, app: str, pk: int) -> Ht
     found = find_app(request, project, app)
     variable = _variable(found, pk)
     if _wants_part(request):
-        context = {"app": found, "project": found.project, "variable": variable, "shown": True}
-        return render(request, "_variable_value.html", context)
+        return _value(request, found, variable, shown=True)
     return _environment_page(request, found, shown_pk=variable.pk)
+
+
+def _value(
+    request: HttpRequest, app: App, variable: EnvironmentVariable, *, shown: bool
+) -> HttpResponse:
+    context = {"app": app, "project": app.project, "variable": variable, "shown": shown}
+    return render(request, "_variable_value.html", context)
 
 
 @require_POST
@@ -186,10 +210,12 @@ def _settings_page(request: HttpRequest, app: App, **more: Any) -> HttpResponse:
         "form": AppForm(project=app.project, instance=app),
         "deletion": DeleteForm(app=app),
     }
-    return render(request, "app_settings.html", context | more)
+    context |= more
+    return render_page(request, "app_settings.html", context, parts="_app_head.html")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@live_page(of_app)
 def app_settings(request: HttpRequest, project: str, app: str) -> HttpResponse:
     found = find_app(request, project, app)
     form = AppForm(request.POST or None, project=found.project, instance=found)

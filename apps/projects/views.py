@@ -13,7 +13,9 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from apps.accounts.models import User
+from apps.deployments.feeds import anything
 from apps.deployments.models import UNFINISHED
+from apps.live.pages import live_page, render_page
 from apps.projects import services
 from apps.projects.forms import AppForm, ProjectForm
 from apps.projects.models import App, Project
@@ -31,6 +33,7 @@ def _project(request: HttpRequest, slug: str) -> Project:
 
 
 @require_safe
+@live_page(anything)
 def project_list(request: HttpRequest) -> HttpResponse:
     user = cast(User, request.user)
     sidebar = selectors.sidebar_of(user)
@@ -43,7 +46,7 @@ def project_list(request: HttpRequest) -> HttpResponse:
         "page": page,
         "cards": selectors.project_cards(user, page.object_list, sidebar.active),
     }
-    return render(request, "project_list.html", context)
+    return render_page(request, "project_list.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -67,6 +70,7 @@ def project_new(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
+@live_page(anything)
 def project(request: HttpRequest, project: str) -> HttpResponse:
     user = cast(User, request.user)
     found = _project(request, project)
@@ -86,7 +90,7 @@ def project(request: HttpRequest, project: str) -> HttpResponse:
         "page": page,
         "apps": apps,
     }
-    return render(request, "project.html" if apps else "project_empty.html", context)
+    return render_page(request, "project.html", context)
 
 
 @require_POST

@@ -28,10 +28,12 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from apps.accounts.forms import SetupForm
 from apps.accounts.models import User
 from apps.accounts.selectors import anyone_exists
+from apps.deployments.feeds import anything
 from apps.deployments.selectors import deployments_visible_to
 from apps.engine.errors import InvalidSource
 from apps.engine.git_http import BodyTooLarge, respond
 from apps.engine.samples import ensure_sample_repository
+from apps.live.pages import live_page, render_page
 from apps.projects.forms import ProjectForm
 from apps.system import selectors, services
 
@@ -41,6 +43,7 @@ FEED = 8
 
 
 @require_safe
+@live_page(anything)
 def dashboard(request: HttpRequest) -> HttpResponse:
     user = cast(User, request.user)
     sidebar = selectors.sidebar_of(user)
@@ -51,7 +54,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         "sidebar": sidebar,
     }
     if not sidebar.projects:
-        return render(request, "dashboard_empty.html", {**context, "form": ProjectForm()})
+        return render_page(request, "dashboard.html", {**context, "form": ProjectForm()})
     page = Paginator(sidebar.projects, CARDS).get_page(request.GET.get("page"))
     context |= {
         "page": page,
@@ -59,7 +62,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         "feed": deployments_visible_to(user)[:FEED],
         "troubled": selectors.troubled_apps(user)[:3],
     }
-    return render(request, "dashboard.html", context)
+    return render_page(request, "dashboard.html", context)
 
 
 @require_safe

@@ -101,7 +101,7 @@ def when(value: dt.datetime | None, extra: str = "") -> SafeString:
     if value is None:
         return SafeString("")
     return format_html(
-        '<time datetime="{}" title="{}" class="{}">{}</time>',
+        '<time datetime="{}" title="{}" class="{}" data-ago>{}</time>',
         value.isoformat(timespec="seconds"),
         exact(value),
         extra,
