@@ -27,7 +27,7 @@ from django.db import connection
 from django.db.utils import Error as DatabaseError
 from twisted.internet import reactor
 
-from apps.deployments import lifecycle, reconciliation, tasks
+from apps.deployments import lifecycle, observation, tasks
 from apps.deployments.selectors import work_waiting
 from apps.engine.connect import get_engine
 from apps.engine.errors import EngineError
@@ -59,7 +59,7 @@ def serve(role: Role, *, ready: Callable[[], None]) -> int:
     if role in (Role.ALL, Role.BEAT):
         EmbeddedService(celery_app, thread=True, scheduler_cls=PlainScheduler).start()
     if role in (Role.ALL, Role.WATCHER):
-        _start(reconciliation.watch_engine, stopping)
+        _start(observation.watch_engine, stopping)
         _start(_keep_proxy, stopping)
     if role is Role.ALL:
         _start(_poll, stopping)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 from pytest_django import Settings
@@ -12,6 +13,7 @@ from apps.accounts.models import User
 from apps.deployments import tasks
 from apps.engine.base import Engine
 from apps.engine.connect import get_engine
+from apps.engine.fake import FakeEngine
 from apps.projects.models import App, Project
 from apps.projects.services import app_create, project_create
 
@@ -33,6 +35,12 @@ def engine(data_dir: Path) -> Iterator[Engine]:
     get_engine.cache_clear()
     yield get_engine()
     get_engine.cache_clear()
+
+
+@pytest.fixture
+def fake(engine: Engine) -> FakeEngine:
+    """The fake engine, by its own type."""
+    return cast(FakeEngine, engine)
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from django.conf import settings
 
@@ -104,19 +105,59 @@ def container_spec(
     )
 
 
-def observe(app: App, container: Container | None) -> tuple[str, str]:
-    """What to show for the app: its state and a few words of detail."""
-    if container is None:
-        wanted = app.wanted == App.Wanted.RUNNING
-        return (App.Observed.CRASHED, "container is gone") if wanted else (App.Observed.STOPPED, "")
-    if container.status is ContainerStatus.RUNNING:
-        return App.Observed.RUNNING, ""
-    if app.wanted == App.Wanted.STOPPED:
+class Death(NamedTuple):
+    """A container that ended without anybody telling it to."""
+
+    deployment_id: int
+    at: float
+    """Seconds since the epoch."""
+    exit_code: int | None
+    out_of_memory: bool
+
+
+DEATH_WINDOW = 120.0
+"""Seconds over which deaths are counted."""
+STEADY = 30.0
+"""Seconds that an app has to run after its second death to count as running again."""
+
+
+def observe(
+    app: App, container: Container | None, deaths: Sequence[Death], *, now: float
+) -> tuple[str, str]:
+    """What to show for the app: its state and a few words of detail. `deaths` are those of the
+    live deployment, oldest first; `now` is in seconds since the epoch."""
+    if app.wanted == App.Wanted.STOPPED and (
+        container is None or container.status is not ContainerStatus.RUNNING
+    ):
         return App.Observed.STOPPED, ""
-    reason = f"exit {container.exit_code}" if container.exit_code is not None else ""
-    if container.out_of_memory:
-        reason = f"{reason}, out of memory".strip(", ")
-    return App.Observed.CRASHED, reason
+    if container is None:
+        return App.Observed.CRASHED, "container is gone"
+    recent = [death for death in deaths if death.at > now - DEATH_WINDOW]
+    loops = len(recent) > 1 and recent[-1].at > now - STEADY
+    if container.status is ContainerStatus.RESTARTING or (
+        container.status is ContainerStatus.RUNNING and loops
+    ):
+        return App.Observed.RESTARTING, _restarts(container, recent)
+    if container.status is ContainerStatus.RUNNING:
+        if container.health == "unhealthy":
+            return App.Observed.UNHEALTHY, "its own health check fails"
+        return App.Observed.RUNNING, ""
+    if container.status is ContainerStatus.PAUSED:
+        return App.Observed.UNHEALTHY, "paused by hand"
+    return App.Observed.CRASHED, _reason(container.exit_code, container.out_of_memory)
+
+
+def _reason(exit_code: int | None, out_of_memory: bool) -> str:
+    words = [f"exit {exit_code}"] if exit_code is not None else []
+    return ", ".join([*words, "out of memory"] if out_of_memory else words)
+
+
+def _restarts(container: Container, recent: Sequence[Death]) -> str:
+    if not recent:
+        return f"{container.restarts} times so far"
+    count = "once" if len(recent) == 1 else f"{len(recent)} times"
+    last = _reason(recent[-1].exit_code, any(death.out_of_memory for death in recent))
+    return f"{count} in {DEATH_WINDOW / 60:.0f} min" + (f", {last}" if last else "")
 
 
 def owner_facts(labels: Mapping[str, str]) -> tuple[int, int] | None:

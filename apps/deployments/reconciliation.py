@@ -1,4 +1,4 @@
-"""What should be against what is: after a crash, after a person's wish, every 30 s.
+"""Makes what is what should be: after a crash, after a person's wish, every 30 s.
 
 Everything here may run again at any time. Containers without this instance's label are never
 touched, volumes never removed.
@@ -8,29 +8,26 @@ from __future__ import annotations
 
 import logging
 import shutil
-import threading
 from pathlib import Path
 
 from django.conf import settings
-from django.db import connection
-from django.db.utils import Error as DatabaseError
 from django.utils import timezone
 
 from apps.deployments import events, lifecycle, planning
 from apps.deployments.lifecycle import Overtaken
 from apps.deployments.logs import log_path
 from apps.deployments.models import RUNNING, UNFINISHED, Deployment, Status
+from apps.deployments.observation import container_of, forget_deaths, observe_app
 from apps.deployments.pipeline import resume_switch, route_lock
-from apps.deployments.selectors import abandoned
+from apps.deployments.selectors import abandoned, live_deployment
 from apps.domains.planning import router_name, routes_file
-from apps.engine.base import Container, ContainerEvent, ContainerStatus
+from apps.engine.base import ContainerStatus
 from apps.engine.connect import get_engine
 from apps.engine.deadline import Deadline
-from apps.engine.errors import Cancelled, EngineError
+from apps.engine.errors import EngineError
 from apps.projects.models import App
 
 logger = logging.getLogger("mist.reconciliation")
-WATCHED = frozenset({"start", "die", "stop", "kill", "oom", "pause", "unpause", "destroy"})
 
 
 def recover_abandoned(*, owner: str, alone: bool) -> int:
@@ -72,8 +69,8 @@ def apply_app(app: App) -> None:
         remove_app(app)
         return
     containers = get_engine().containers
-    live = _live(app)
-    container = _container_of(live) if live else None
+    live = live_deployment(app)
+    container = container_of(live) if live else None
     if live is not None and container is not None:
         restart = App.objects.filter(pk=app.pk, restart_requested=True).update(
             restart_requested=False
@@ -83,6 +80,7 @@ def apply_app(app: App) -> None:
             containers.stop(container.id, timeout=settings.MIST_STOP_TIMEOUT)
             running = False
         if not running and app.wanted == App.Wanted.RUNNING:
+            forget_deaths(app)
             containers.resume(container.id)
     publish_routes(app)
     observe_app(app)
@@ -91,43 +89,22 @@ def apply_app(app: App) -> None:
 def publish_routes(app: App) -> None:
     """Write the app's route file again from the database."""
     with route_lock(app):
-        live = _live(app)
+        live = live_deployment(app)
         if live is not None:
             get_engine().proxy.write_routes(str(app.pk), routes_file(app, service=live.service))
 
 
-def observe_app(app: App) -> None:
-    """Write down what the engine does with the app."""
-    live = _live(app)
-    if live is None:
-        seen: tuple[str, str] = (App.Observed.NONE, "")
-    else:
-        seen = planning.observe(app, _container_of(live))
-    _note(app, seen)
-
-
-def observe_all() -> None:
-    """Compare every app with what runs, and take away what nobody knows."""
+def remove_orphans() -> None:
+    """Take away containers of this instance whose deployment is over, or that nobody knows."""
     engine = get_engine()
-    containers = engine.containers.list(labels=planning.instance_labels())
-    by_deployment: dict[int, Container] = {}
-    for container in containers:
-        if facts := planning.owner_facts(container.labels):
-            by_deployment[facts[1]] = container
-    known = {
-        d.pk: d
-        for d in Deployment.objects.filter(status__in=(*UNFINISHED, Status.LIVE)).select_related(
-            "app__project"
+    known = set(
+        Deployment.objects.filter(status__in=(*UNFINISHED, Status.LIVE)).values_list(
+            "pk", flat=True
         )
-    }
-    for deployment in known.values():
-        if deployment.status == Status.LIVE:
-            _note(
-                deployment.app,
-                planning.observe(deployment.app, by_deployment.get(deployment.pk)),
-            )
-    for pk, container in by_deployment.items():
-        if pk not in known and _has_been_over(pk):
+    )
+    for container in engine.containers.list(labels=planning.instance_labels()):
+        facts = planning.owner_facts(container.labels)
+        if facts is not None and facts[1] not in known and _has_been_over(facts[1]):
             logger.info("Removing the orphan %s", container.name)
             engine.containers.remove(container.id)
 
@@ -158,64 +135,11 @@ def remove_app(app: App) -> None:
     app.delete()
 
 
-def watch_engine(stopping: threading.Event) -> None:
-    """Write down what happens to containers as the engine tells it, until `stopping` is set.
-
-    The engine may go and come back: then everything is compared anew.
-    """
-    pause = 1.0
-    while not stopping.is_set():
-        try:
-            engine = get_engine()
-            observe_all()
-            deadline = Deadline(None, cancelled=stopping.is_set)
-            for event in engine.containers.events(
-                labels=planning.instance_labels(), deadline=deadline
-            ):
-                pause = 1.0
-                _note_event(event)
-        except Cancelled:
-            return
-        except (EngineError, DatabaseError) as error:
-            logger.warning("Watching the engine: %s", error)
-            connection.close()
-        stopping.wait(pause)
-        pause = min(pause * 2, 15.0)
-
-
 # ----------------------------------------------------------------------------------------- parts
 
 
-def _note_event(event: ContainerEvent) -> None:
-    if event.action not in WATCHED or (facts := planning.owner_facts(event.labels)) is None:
-        return
-    app = App.objects.select_related("project").filter(pk=facts[0], deleted_at=None).first()
-    if app is not None:
-        observe_app(app)
-
-
-def _live(app: App) -> Deployment | None:
-    return (
-        Deployment.objects.filter(app=app, status=Status.LIVE)
-        .select_related("app__project")
-        .first()
-    )
-
-
-def _container_of(deployment: Deployment) -> Container | None:
-    return get_engine().containers.inspect(deployment.container_id or "none")
-
-
-def _note(app: App, seen: tuple[str, str]) -> None:
-    state, detail = seen
-    if (app.observed, app.observed_detail) != seen:
-        App.objects.filter(pk=app.pk).update(observed=state, observed_detail=detail[:200])
-        app.observed, app.observed_detail = state, detail
-        events.app_changed(app_id=app.pk)
-
-
 def _traffic_may_have_moved(deployment: Deployment) -> bool:
-    container = _container_of(deployment)
+    container = container_of(deployment)
     return container is not None and container.status is ContainerStatus.RUNNING
 
 

@@ -10,7 +10,7 @@ from celery import shared_task
 from django.conf import settings
 from django.db import connection
 
-from apps.deployments import lifecycle, pipeline, reconciliation
+from apps.deployments import lifecycle, observation, pipeline, reconciliation
 from apps.deployments.models import Deployment
 
 OWNER = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
@@ -49,7 +49,8 @@ def reconcile_deployments() -> None:
     try:
         if reconciliation.recover_abandoned(owner=OWNER, alone=not settings.REDIS_URL):
             run_deployments.delay()
-        reconciliation.observe_all()
+        observation.observe_all()
+        reconciliation.remove_orphans()
     finally:
         connection.close()
 

@@ -126,6 +126,8 @@ class Container:
     exit_code: int | None = None
     out_of_memory: bool = False
     restarts: int = 0
+    health: str = ""
+    """What the image's own HEALTHCHECK says: healthy, unhealthy, starting; empty without one."""
     started_at: dt.datetime | None = None
     addresses: Mapping[str, str] = field(default_factory=dict)
     """Network name → IP address."""
@@ -212,8 +214,8 @@ class Containers(Protocol):
         ...
 
     def events(self, *, labels: Mapping[str, str], deadline: Deadline) -> Iterator[ContainerEvent]:
-        """Events of containers that carry the labels, as they come, until the deadline ends or
-        the engine goes away (`EngineUnavailable`)."""
+        """Events of containers that carry the labels, from the moment of the call on, until the
+        deadline ends or the engine goes away (`EngineUnavailable`)."""
         ...
 
 

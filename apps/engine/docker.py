@@ -198,9 +198,18 @@ class DockerContainers:
 
     def events(self, *, labels: Mapping[str, str], deadline: Deadline) -> Iterator[ContainerEvent]:
         filters = {"type": "container", "label": [f"{k}={v}" for k, v in labels.items()]}
-        with own_client(self._config.docker_host) as client:
+        with contextlib.ExitStack() as stack:
+            client = stack.enter_context(own_client(self._config.docker_host))
             with guard(), _api_errors():
                 stream = client.events(decode=True, filters=filters)
+            opened = stack.pop_all()
+        return self._events(stream, opened, deadline)
+
+    @staticmethod
+    def _events(
+        stream: Any, opened: contextlib.ExitStack, deadline: Deadline
+    ) -> Iterator[ContainerEvent]:
+        with opened:
             for event in _until(stream, stream.close, deadline):
                 yield _event(event)
 
@@ -309,6 +318,7 @@ def _container(attrs: Mapping[str, Any]) -> Container:
         exit_code=None if running or state["Status"] == "created" else state.get("ExitCode"),
         out_of_memory=bool(state.get("OOMKilled")),
         restarts=int(attrs.get("RestartCount", 0)),
+        health=str((state.get("Health") or {}).get("Status", "")),
         started_at=_time(state.get("StartedAt", "")),
         addresses={name: net.get("IPAddress", "") for name, net in attached.items()},
     )

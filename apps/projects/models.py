@@ -58,6 +58,7 @@ class App(models.Model):
         NONE = "none", "No deployment"
         RUNNING = "running", "Running"
         UNHEALTHY = "unhealthy", "Unhealthy"
+        RESTARTING = "restarting", "Restarting"
         CRASHED = "crashed", "Crashed"
         STOPPED = "stopped", "Stopped"
 
@@ -79,6 +80,8 @@ class App(models.Model):
     wanted = models.CharField(max_length=10, choices=Wanted.choices, default=Wanted.RUNNING)
     observed = models.CharField(max_length=10, choices=Observed.choices, default=Observed.NONE)
     observed_detail = models.CharField(max_length=200, blank=True, default="")
+    deaths = models.JSONField(default=list, blank=True, editable=False)
+    """The last times that its container ended by itself (see `apps.deployments.observation`)."""
     last_number = models.PositiveIntegerField(default=0, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     created_by = models.ForeignKey(

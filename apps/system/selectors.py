@@ -18,7 +18,8 @@ from apps.projects.selectors import apps_visible_to, projects_visible_to
 CARD_APPS = 5
 """Apps that a project's card names; the rest is a number."""
 FOUND_MAX = 50
-TROUBLE = (App.Observed.CRASHED, App.Observed.UNHEALTHY)
+DOWN = (App.Observed.CRASHED, App.Observed.RESTARTING)
+TROUBLE = (*DOWN, App.Observed.UNHEALTHY)
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def sidebar_of(user: User) -> Sidebar:
         deploying=Count("apps", filter=present & busy) if active else Count("pk", filter=Q(pk=0)),
         running=Count("apps", filter=present & Q(apps__observed=observed.RUNNING)),
         unhealthy=Count("apps", filter=present & Q(apps__observed=observed.UNHEALTHY)),
-        crashed=Count("apps", filter=present & Q(apps__observed=observed.CRASHED)),
+        crashed=Count("apps", filter=present & Q(apps__observed__in=DOWN)),
     )
     names = ("pk", "slug", "app_count", "deploying", "running", "unhealthy", "crashed")
     return Sidebar(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
 
 import pytest
 
 from apps.accounts.models import User
-from apps.deployments import lifecycle, reconciliation
+from apps.deployments import lifecycle, observation, reconciliation
 from apps.deployments.logs import log_path
 from apps.deployments.models import Deployment, Status
 from apps.deployments.services import (
@@ -20,15 +19,10 @@ from apps.deployments.services import (
 )
 from apps.deployments.tasks import claim_next
 from apps.domains.services import domain_add
-from apps.engine.base import ContainerStatus, Engine
+from apps.engine.base import ContainerStatus
 from apps.engine.fake import FakeEngine
 from apps.projects.models import App
 from tests.deployments.test_deployment_run import deploy
-
-
-@pytest.fixture
-def fake(engine: Engine) -> FakeEngine:
-    return cast(FakeEngine, engine)
 
 
 def test_stop_and_start_keep_the_container(fake: FakeEngine, web: App) -> None:
@@ -98,7 +92,7 @@ def test_a_killed_container_is_shown_as_crashed(
 ) -> None:
     live = deploy(web)
     fake.containers.kill(live.container_id, exit_code=137, oom=oom)
-    reconciliation.observe_all()
+    observation.observe_all()
     web.refresh_from_db()
     assert (web.observed, web.observed_detail) == (App.Observed.CRASHED, detail)
 
@@ -114,7 +108,7 @@ def test_an_unknown_container_of_ours_is_removed_and_a_stranger_is_left(
         id="stranger", name="other", status=ContainerStatus.RUNNING, labels={"mist.instance": "x"}
     )
     Deployment.objects.all().delete()
-    reconciliation.observe_all()
+    reconciliation.remove_orphans()
     assert list(fake.containers.all) == ["stranger"]
 
 

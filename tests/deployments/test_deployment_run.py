@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
 
 import pytest
 from pytest_django import Settings
@@ -14,7 +13,7 @@ from apps.deployments.logs import log_path, plain_text
 from apps.deployments.models import Deployment, Status
 from apps.deployments.services import deployment_cancel, deployment_request
 from apps.deployments.tasks import OWNER, claim_next
-from apps.engine.base import Engine, ProbeResult
+from apps.engine.base import ProbeResult
 from apps.engine.errors import (
     BuildFailed,
     EngineUnavailable,
@@ -25,11 +24,6 @@ from apps.engine.errors import (
 from apps.engine.fake import FakeEngine
 from apps.projects.models import App
 from apps.projects.services import variables_save
-
-
-@pytest.fixture
-def fake(engine: Engine) -> FakeEngine:
-    return cast(FakeEngine, engine)
 
 
 def deploy(app: App, ref: str = "") -> Deployment:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import pytest
 from django.test import Client
 
@@ -11,18 +9,12 @@ from apps.accounts.models import User
 from apps.deployments import pipeline
 from apps.deployments.services import deployment_request
 from apps.deployments.tasks import claim_next
-from apps.engine.base import Engine
 from apps.engine.errors import EngineUnavailable
 from apps.engine.fake import FakeEngine
 from apps.projects.models import App
 
 LOGS = "/projects/shop/apps/web/logs/"
 AWAY = EngineUnavailable("Docker does not answer.", hint="Start it.")
-
-
-@pytest.fixture
-def fake(engine: Engine) -> FakeEngine:
-    return cast(FakeEngine, engine)
 
 
 @pytest.fixture

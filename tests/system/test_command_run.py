@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -14,17 +14,11 @@ from apps.accounts.models import User
 from apps.deployments import pipeline
 from apps.deployments.models import Deployment, Status
 from apps.deployments.tasks import claim_next
-from apps.engine.base import Engine
 from apps.engine.errors import EngineUnavailable
 from apps.engine.fake import FakeEngine
 from apps.projects.models import App, Project
 
 REPOSITORY = "https://git.example.com/shop/web.git"
-
-
-@pytest.fixture
-def fake(engine: Engine) -> FakeEngine:
-    return cast(FakeEngine, engine)
 
 
 def mist(*words: str, **options: Any) -> str:

@@ -15,6 +15,7 @@ from apps.projects.services import app_create, project_create
 from mist_project import urls
 
 QUERIES = 8
+STATES = ["none", "running", "unhealthy", "crashed", "stopped"]
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def full(alice: User, client: Client) -> Client:
                 repository="https://git.example.com/halden/tidewater.git",
                 created_by=alice,
             )
-            app.observed = App.Observed.values[a % 5]
+            app.observed = STATES[a % 5]
             app.save()
             Deployment.objects.create(
                 app=app, number=1, ref="main", requested_by=alice, status=statuses[a % 4]

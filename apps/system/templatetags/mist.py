@@ -141,7 +141,9 @@ def _state_and_word(thing: App | Deployment) -> tuple[str, str]:
         return DEPLOYMENT_STATES[thing.status]
     if getattr(thing, "active_status", None):
         return "deploying", "Deploying"
-    return thing.observed, thing.get_observed_display()
+    # An app that keeps dying is neither up nor down: it has the shape of one that is unwell.
+    shape = "unhealthy" if thing.observed == App.Observed.RESTARTING else thing.observed
+    return shape, thing.get_observed_display()
 
 
 @register.filter

@@ -1,0 +1,147 @@
+"""What the engine does with apps, written down as it happens.
+
+Events bring the news within a moment; what they may have missed a comparison of everything finds
+at the start, whenever the engine comes back, and every 30 s.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+from django.db import connection
+from django.db.utils import Error as DatabaseError
+
+from apps.deployments import events, planning
+from apps.deployments.models import Deployment, Status
+from apps.deployments.planning import DEATH_WINDOW, Death
+from apps.deployments.selectors import live_deployment
+from apps.engine.base import Container, ContainerEvent
+from apps.engine.connect import get_engine
+from apps.engine.deadline import Deadline
+from apps.engine.errors import Cancelled, EngineError
+from apps.projects.models import App
+
+logger = logging.getLogger("mist.observation")
+TELLING = frozenset(
+    {"start", "die", "stop", "restart", "oom", "pause", "unpause", "destroy", "health_status"}
+)
+DEATHS_KEPT = 20
+KILL_COUNTS = 15.0
+"""Seconds for which a container that was told to end is not one that died by itself."""
+
+
+def observe_app(app: App) -> None:
+    """Write down what the engine does with the app. Raises `EngineUnavailable`."""
+    live = live_deployment(app)
+    if live is None:
+        _note(app, (App.Observed.NONE, ""))
+    else:
+        _note(app, _seen(app, live, container_of(live)))
+
+
+def observe_all() -> None:
+    """Compare every app with what runs. Raises `EngineUnavailable`."""
+    by_deployment: dict[int, Container] = {}
+    for container in get_engine().containers.list(labels=planning.instance_labels()):
+        if facts := planning.owner_facts(container.labels):
+            by_deployment[facts[1]] = container
+    for live in Deployment.objects.filter(status=Status.LIVE).select_related("app__project"):
+        _note(live.app, _seen(live.app, live, by_deployment.get(live.pk)))
+
+
+def watch_engine(stopping: threading.Event) -> None:
+    """Write down what happens to containers as the engine tells it, until `stopping` is set.
+
+    The engine may go and come back: then everything is compared anew.
+    """
+    pause = 1.0
+    while not stopping.is_set():
+        try:
+            deadline = Deadline(None, cancelled=stopping.is_set)
+            told = get_engine().containers.events(
+                labels=planning.instance_labels(), deadline=deadline
+            )
+            observe_all()
+            watch = EventWatch()
+            for event in told:
+                pause = 1.0
+                watch.note(event)
+        except Cancelled:
+            return
+        except (EngineError, DatabaseError) as error:
+            logger.warning("Watching the engine: %s", error)
+            connection.close()
+        stopping.wait(pause)
+        pause = min(pause * 2, 15.0)
+
+
+class EventWatch:
+    """Tells containers that died by themselves from those that were told to end."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, float] = {}
+        """Container → when it was last sent a signal."""
+        self._starved: set[str] = set()
+        """Containers in which something has just run out of memory."""
+
+    def note(self, event: ContainerEvent) -> None:
+        """Take one event of the engine up."""
+        facts = planning.owner_facts(event.labels)
+        if facts is None:
+            return
+        if event.action == "kill":
+            self._told[event.container_id] = time.monotonic()
+        elif event.action == "oom":
+            self._starved.add(event.container_id)
+        elif event.action == "destroy":
+            self._told.pop(event.container_id, None)
+            self._starved.discard(event.container_id)
+        if event.action not in TELLING:
+            return
+        app = App.objects.select_related("project").filter(pk=facts[0], deleted_at=None).first()
+        if app is None:
+            return
+        if event.action == "die":
+            self._note_death(app, facts[1], event)
+        observe_app(app)
+
+    def _note_death(self, app: App, deployment_id: int, event: ContainerEvent) -> None:
+        starved = event.container_id in self._starved
+        self._starved.discard(event.container_id)
+        told = self._told.pop(event.container_id, None)
+        if told is not None and time.monotonic() - told < KILL_COUNTS:
+            return
+        death = Death(deployment_id, event.time.timestamp(), event.exit_code, starved)
+        recent = [d for d in _deaths(app) if d.at > death.at - DEATH_WINDOW]
+        kept = [*recent, death][-DEATHS_KEPT:]
+        app.deaths = [list(d) for d in kept]
+        App.objects.filter(pk=app.pk).update(deaths=app.deaths)
+
+
+def forget_deaths(app: App) -> None:
+    """Somebody starts the app by hand: what was before does not count any more."""
+    app.deaths = []
+    App.objects.filter(pk=app.pk).update(deaths=[])
+
+
+def container_of(deployment: Deployment) -> Container | None:
+    return get_engine().containers.inspect(deployment.container_id or "none")
+
+
+def _deaths(app: App) -> list[Death]:
+    return [Death(*row) for row in app.deaths]
+
+
+def _seen(app: App, live: Deployment, container: Container | None) -> tuple[str, str]:
+    deaths = [death for death in _deaths(app) if death.deployment_id == live.pk]
+    return planning.observe(app, container, deaths, now=time.time())
+
+
+def _note(app: App, seen: tuple[str, str]) -> None:
+    state, detail = seen[0], seen[1][:200]
+    if (app.observed, app.observed_detail) != (state, detail):
+        App.objects.filter(pk=app.pk).update(observed=state, observed_detail=detail)
+        app.observed, app.observed_detail = state, detail
+        events.app_changed(app_id=app.pk)
