@@ -23,6 +23,16 @@ def healthz():
     return "ok"
 
 
+@bottle.get("/exit/<code:int>")
+def leave(code):
+    os._exit(code)
+
+
+@bottle.get("/eat")
+def eat():
+    return str(len(bytes(4 << 30).replace(b"\0", b"1")))
+
+
 class Server(socketserver.ThreadingMixIn, wsgiref.simple_server.WSGIServer):
     daemon_threads = True
 
