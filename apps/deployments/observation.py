@@ -17,7 +17,7 @@ from apps.deployments import events, planning
 from apps.deployments.models import Deployment, Status
 from apps.deployments.planning import DEATH_WINDOW, Death
 from apps.deployments.selectors import live_deployment
-from apps.engine.base import Container, ContainerEvent
+from apps.engine.base import Container, ContainerEvent, ContainerStatus
 from apps.engine.connect import get_engine
 from apps.engine.deadline import Deadline
 from apps.engine.errors import Cancelled, EngineError
@@ -135,6 +135,10 @@ def _deaths(app: App) -> list[Death]:
 
 
 def _seen(app: App, live: Deployment, container: Container | None) -> tuple[str, str]:
+    is_up = container is not None and container.status is ContainerStatus.RUNNING
+    if app.restart_requested and not is_up:
+        # A person restarts it: between stop and start it is neither crashed nor stopped.
+        return app.observed, app.observed_detail
     deaths = [death for death in _deaths(app) if death.deployment_id == live.pk]
     return planning.observe(app, container, deaths, now=time.time())
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import time
 from pathlib import Path
 
 from django.conf import settings
@@ -24,10 +25,14 @@ from apps.domains.planning import router_name, routes_file
 from apps.engine.base import ContainerStatus
 from apps.engine.connect import get_engine
 from apps.engine.deadline import Deadline
-from apps.engine.errors import EngineError
+from apps.engine.errors import EngineError, StartFailed
+from apps.engine.locks import try_file_lock
 from apps.projects.models import App
 
 logger = logging.getLogger("mist.reconciliation")
+RETRY_SECONDS = 5.0
+_not_before: dict[int, float] = {}
+"""App → when its wishes may be tried again, after the engine did not answer."""
 
 
 def recover_abandoned(*, owner: str, alone: bool) -> int:
@@ -51,39 +56,64 @@ def recover_abandoned(*, owner: str, alone: bool) -> int:
 
 
 def apply_wishes() -> None:
-    """Carry out what people asked of apps: stop, start, restart, new host names, deletion."""
+    """Carry out what people asked of apps: stop, start, restart, new host names, deletion.
+
+    A wish stays on the row until it is carried out, so one whose process dies is taken up again;
+    it is tried again a little later while the engine does not answer.
+    """
     for app in App.objects.filter(needs_apply=True).select_related("project"):
-        if not App.objects.filter(pk=app.pk, needs_apply=True).update(needs_apply=False):
+        if _not_before.get(app.pk, 0.0) > time.monotonic():
             continue
-        try:
-            apply_app(app)
-        except EngineError as error:
-            logger.warning("App %s: %s", app, error.sentence)
-            App.objects.filter(pk=app.pk).update(observed_detail=error.sentence[:200])
+        lock = Path(settings.MIST_DATA_DIR) / "locks" / f"apply-{app.pk}"
+        with try_file_lock(lock) as held:
+            fresh = App.objects.select_related("project").filter(pk=app.pk, needs_apply=True)
+            if held and (found := fresh.first()) is not None:
+                _apply_wish(found)
+
+
+def _apply_wish(app: App) -> None:
+    problem = ""
+    try:
+        if not apply_app(app):
+            return
+    except StartFailed as error:
+        problem = error.sentence
+    except EngineError as error:
+        _not_before[app.pk] = time.monotonic() + RETRY_SECONDS
+        logger.warning("App %s: %s", app, error.sentence)
+        App.objects.filter(pk=app.pk).update(observed_detail=error.sentence[:200])
         events.app_changed(app_id=app.pk)
-
-
-def apply_app(app: App) -> None:
-    """Make the engine and the proxy match the app's row. Raises `EngineError`."""
-    if app.deleted_at is not None:
-        remove_app(app)
         return
+    _not_before.pop(app.pk, None)
+    if app.pk is None:
+        return  # deleted
+    done = App.objects.filter(pk=app.pk, wishes=app.wishes)
+    if done.update(needs_apply=False, restart_requested=False):
+        app.restart_requested = False
+    observe_app(app)
+    if problem:
+        App.objects.filter(pk=app.pk).update(observed_detail=problem[:200])
+    events.app_changed(app_id=app.pk)
+
+
+def apply_app(app: App) -> bool:
+    """Make the engine and the proxy match the app's row; False when it has to wait for a
+    deployment to end. Raises `EngineError`."""
+    if app.deleted_at is not None:
+        return remove_app(app)
     containers = get_engine().containers
     live = live_deployment(app)
     container = container_of(live) if live else None
-    if live is not None and container is not None:
-        restart = App.objects.filter(pk=app.pk, restart_requested=True).update(
-            restart_requested=False
-        )
+    if container is not None:
         running = container.status is ContainerStatus.RUNNING
-        if running and (restart or app.wanted == App.Wanted.STOPPED):
+        if running and (app.restart_requested or app.wanted == App.Wanted.STOPPED):
             containers.stop(container.id, timeout=settings.MIST_STOP_TIMEOUT)
             running = False
         if not running and app.wanted == App.Wanted.RUNNING:
             forget_deaths(app)
             containers.resume(container.id)
     publish_routes(app)
-    observe_app(app)
+    return True
 
 
 def publish_routes(app: App) -> None:
@@ -109,13 +139,13 @@ def remove_orphans() -> None:
             engine.containers.remove(container.id)
 
 
-def remove_app(app: App) -> None:
-    """Take away everything an app has, then its row. Raises `EngineError`; may be repeated."""
+def remove_app(app: App) -> bool:
+    """Take away everything an app has, then its row; False while a deployment has yet to end.
+    Raises `EngineError`; may be repeated."""
     for deployment in Deployment.objects.filter(app=app, status__in=UNFINISHED):
         lifecycle.cancel(deployment, by=None)
     if Deployment.objects.filter(app=app, status__in=RUNNING).exists():
-        App.objects.filter(pk=app.pk).update(needs_apply=True)
-        return
+        return False
     engine = get_engine()
     with route_lock(app):
         engine.proxy.remove_routes(str(app.pk))
@@ -132,7 +162,10 @@ def remove_app(app: App) -> None:
     shutil.rmtree(Path(settings.MIST_DATA_DIR) / "repos" / str(app.pk), ignore_errors=True)
     if not App.objects.filter(project=app.project, deleted_at=None).exists():
         engine.containers.remove_network(planning.network_name(app.project))
+    app_id = app.pk
     app.delete()
+    events.app_changed(app_id=app_id)
+    return True
 
 
 # ----------------------------------------------------------------------------------------- parts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from apps.accounts.models import User
@@ -82,7 +83,7 @@ def app_publish(*, app: App) -> None:
 def _wish(
     app: App, *, wanted: str = "", restart_requested: bool = False, deleted: bool = False
 ) -> None:
-    fields: dict[str, object] = {"needs_apply": True}
+    fields: dict[str, object] = {"needs_apply": True, "wishes": F("wishes") + 1}
     if wanted:
         fields["wanted"] = wanted
     if restart_requested:

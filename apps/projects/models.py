@@ -90,6 +90,8 @@ class App(models.Model):
     environment_changed_at = models.DateTimeField(null=True, blank=True, editable=False)
     needs_apply = models.BooleanField(default=False, db_index=True, editable=False)
     restart_requested = models.BooleanField(default=False, editable=False)
+    wishes = models.PositiveIntegerField(default=0, editable=False)
+    """Counts what people asked for: a wish that came while another was carried out is seen."""
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
