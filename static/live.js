@@ -6,6 +6,7 @@
   const WAIT_MOST = 15000;
   const POLL_EVERY = 2000; // While there is no WebSocket.
   const LOST_AFTER = 2500; // Before the page says that it has lost Mist.
+  const GONE = 4404; // What the page shows is gone, or not for this person any more.
   const place = document.querySelector("[data-live]");
   const feeds = new Map();
 
@@ -159,7 +160,11 @@
         else feeds.get(name)?.take(message);
       }
     });
-    socket.addEventListener("close", () => {
+    socket.addEventListener("close", (event) => {
+      if (event.code === GONE) {
+        location.reload();
+        return;
+      }
       if (wasOpen) known = Date.now();
       document.dispatchEvent(new Event("mist:disconnected"));
       startPolling();
