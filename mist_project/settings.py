@@ -37,6 +37,8 @@ MIST_ENGINE_CONFIG = EngineConfig(
     proxy_api_port=env.int("MIST_PROXY_API_PORT", default=8082),
     network_pool=env.str("MIST_NETWORK_POOL", default="10.192.0.0/12"),
     build_cgroup=env.str("MIST_BUILD_CGROUP", default=""),
+    build_memory_mb=env.int("MIST_BUILD_MEMORY_MB", default=0),
+    build_cpus=env.float("MIST_BUILD_CPUS", default=0.0),
 )
 REDIS_URL = env.str("REDIS_URL", default="")
 

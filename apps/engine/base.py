@@ -41,6 +41,11 @@ class EngineConfig:
     network_pool: str = "10.192.0.0/12"
     """Each project's network takes a free /24 of this."""
     build_cgroup: str = ""
+    """A control group of the operator's own for builds, instead of the one that Mist makes."""
+    build_memory_mb: int = 0
+    """What all builds together may eat; 0 for three quarters of the machine's memory."""
+    build_cpus: float = 0
+    """Processors for all builds together; 0 for all but half a one."""
 
 
 # ------------------------------------------------------------------------------------------- git

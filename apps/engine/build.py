@@ -17,6 +17,7 @@ from apps.engine.base import BuildSpec, EngineConfig, LineSink
 from apps.engine.base_image import SAMPLE_BASE, ensure_sample_base
 from apps.engine.build_api import build_with_api
 from apps.engine.build_errors import BuildOutput, is_noise
+from apps.engine.build_limits import build_group
 from apps.engine.deadline import Deadline
 
 POLL_SECONDS = 0.2
@@ -113,8 +114,8 @@ def _run_client(
             argv.append(f"--secret=id={name},src={path}")
         if spec.no_cache:
             argv.append("--no-cache")
-        if config.build_cgroup:
-            argv.append(f"--cgroup-parent={config.build_cgroup}")
+        if group := build_group(config):
+            argv.append(f"--cgroup-parent={group}")
         argv.append(str(spec.context))
         process = subprocess.Popen(
             argv,

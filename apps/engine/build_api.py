@@ -16,6 +16,7 @@ from docker.types.daemon import CancellableStream
 from docker.utils.build import tar as make_tar
 
 from apps.engine.base import BuildSpec, EngineConfig, LineSink
+from apps.engine.build_limits import build_group
 from apps.engine.client import own_client
 from apps.engine.deadline import Deadline
 from apps.engine.errors import BuildFailed, EngineError, OutOfDisk
@@ -67,6 +68,7 @@ def _started(
                 "nocache": spec.no_cache,
                 "rm": True,
                 "forcerm": True,
+                "cgroupparent": build_group(config),
             },
             headers={"Content-Type": "application/tar"},
             stream=True,

@@ -96,5 +96,8 @@ class BuildOutput:
         ending = f" (exit code {code[1] or code[2]})" if code else ""
         hint = "Read its last lines, correct the cause and deploy again."
         if code and (code[1] or code[2]) == "137":
-            hint = "The step was killed, most likely for lack of memory."
+            hint = (
+                "The step was killed, most likely because builds used more memory than they may. "
+                "Let it use less, or raise MIST_BUILD_MEMORY_MB."
+            )
         return BuildFailed(f"{name}: {command[:160]}{ending}.", hint=hint, detail=lines)

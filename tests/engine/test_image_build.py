@@ -57,6 +57,18 @@ def build(containers: DockerContainers, spec: BuildSpec, seconds: float = 120) -
     return lines
 
 
+def test_a_build_that_eats_all_memory_dies_alone(spec: Make, tmp_path: Path) -> None:
+    config = EngineConfig(instance="testeater", data_dir=tmp_path / "data", build_memory_mb=256)
+    containers = DockerContainers(config)
+    hungry = spec('RUN ["python", "-c", "len(b\'1\' * (1 << 30))"]')
+    with pytest.raises(BuildFailed) as found:
+        build(containers, replace(hungry, no_cache=True))
+    assert "exit code" in found.value.sentence and "137" in found.value.sentence
+    assert "MIST_BUILD_MEMORY_MB" in found.value.hint
+    build(containers, spec('RUN ["python", "-c", "len(bytes(1 << 20))"]'))
+    containers.remove_image(IMAGE)
+
+
 def test_it_builds_tags_and_labels(containers: DockerContainers, spec: Make) -> None:
     build(containers, spec("COPY file /file\nEXPOSE 9000 3000"))
     assert containers.exposed_ports(IMAGE) == (3000, 9000)
