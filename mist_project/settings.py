@@ -104,7 +104,10 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "apps.system.context_processors.shell",
             ],
-            "builtins": ["apps.system.templatetags.mist"],
+            "builtins": [
+                "apps.system.templatetags.mist",
+                "apps.system.templatetags.addresses",
+            ],
         },
     }
 ]

@@ -20,6 +20,7 @@ from apps.deployments.forms import DeployForm
 from apps.deployments.log_views import log_pane
 from apps.deployments.models import Deployment, Status
 from apps.deployments.selectors import (
+    count_deployments_visible_to,
     deployments_of,
     deployments_visible_to,
     live_deployment,
@@ -36,12 +37,14 @@ ROWS = 50
 @require_safe
 @live_page(anything)
 def deployment_list(request: HttpRequest) -> HttpResponse:
-    rows = deployments_visible_to(cast(User, request.user))
+    user = cast(User, request.user)
+    pages = Paginator(deployments_visible_to(user), ROWS)
+    pages.count = count_deployments_visible_to(user)
     context = {
         "title": "Deployments",
         "crumbs": [("Deployments", None)],
         "nav": "deployments",
-        "page": Paginator(rows, ROWS).get_page(request.GET.get("page")),
+        "page": pages.get_page(request.GET.get("page")),
         "show_app": True,
     }
     return render_page(request, "deployment_list.html", context)

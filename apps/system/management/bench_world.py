@@ -17,11 +17,11 @@ from apps.projects.models import App, Project, address_label
 
 APPS = 1_000
 APPS_A_PROJECT = 20
-DEPLOYMENTS_AN_APP = 20
+DEPLOYMENTS_AN_APP = 50
 
 
 def fill() -> list[str]:
-    """Write 50 projects with 1,000 apps and 20,000 deployments; returns the pages to open."""
+    """Write 50 projects with 1,000 apps and 50,000 deployments; returns the pages to open."""
     with transaction.atomic():
         projects = Project.objects.bulk_create(
             Project(slug=f"project-{n:02}") for n in range(APPS // APPS_A_PROJECT)
@@ -56,9 +56,9 @@ def _deployments(apps: list[App]) -> list[Deployment]:
             commit=f"{app.pk * 100 + number:040x}",
             commit_message=f"Change number {number}",
             commit_author="Alice Archer",
-            created_at=begin + dt.timedelta(days=4 * number, seconds=app.pk),
-            started_at=begin + dt.timedelta(days=4 * number, seconds=app.pk + 1),
-            finished_at=begin + dt.timedelta(days=4 * number, seconds=app.pk + 20),
+            created_at=begin + dt.timedelta(days=number, seconds=app.pk),
+            started_at=begin + dt.timedelta(days=number, seconds=app.pk + 1),
+            finished_at=begin + dt.timedelta(days=number, seconds=app.pk + 20),
             port=8000,
         )
         for number in range(1, DEPLOYMENTS_AN_APP + 1)

@@ -33,6 +33,7 @@ DEPLOYMENT_STATES: dict[str, tuple[str, str]] = {
 }
 """Status → `data-state` and the word beside the shape."""
 
+OBSERVED_WORDS: dict[str, str] = {state.value: str(state.label) for state in App.Observed}
 QUIET = frozenset({"running", "stopped", "none", "replaced", "cancelled", "queued"})
 """States whose word is not coloured: nothing is going on and nobody has to act."""
 
@@ -49,6 +50,7 @@ def _icon_body(name: str) -> str:
 
 
 @register.simple_tag
+@functools.cache
 def icon(name: str, extra: str = "") -> SafeString:
     """Inline one Lucide icon of static/vendor/icons; decorative. `extra` adds classes."""
     return format_html(
@@ -143,7 +145,7 @@ def _state_and_word(thing: App | Deployment) -> tuple[str, str]:
         return "deploying", "Deploying"
     # An app that keeps dying is neither up nor down: it has the shape of one that is unwell.
     shape = "unhealthy" if thing.observed == App.Observed.RESTARTING else thing.observed
-    return shape, thing.get_observed_display()
+    return shape, OBSERVED_WORDS[thing.observed]
 
 
 @register.filter
@@ -164,7 +166,11 @@ def word(thing: App | Deployment) -> str:
 @register.simple_tag
 def status(thing: App | Deployment, *, pill: bool = False) -> SafeString:
     """Shape and word of an app's or a deployment's state."""
-    name, text = _state_and_word(thing)
+    return _status(*_state_and_word(thing), pill)
+
+
+@functools.cache
+def _status(name: str, text: str, pill: bool) -> SafeString:
     return format_html(
         '<span class="status" data-state="{}"{}{}>{}</span>',
         name,
