@@ -10,12 +10,13 @@ from __future__ import annotations
 import builtins
 import datetime as dt
 import enum
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from apps.engine.deadline import Deadline
+from apps.engine.usage import Usage
 
 LineSink = Callable[[str], None]
 """Takes one line of output, without its newline, as soon as it is there."""
@@ -202,6 +203,15 @@ class Containers(Protocol):
 
     def inspect(self, container_id: str) -> Container | None: ...
 
+    def usage(self, container_ids: Iterable[str]) -> Mapping[str, Usage]:
+        """Container id → what it has used. Containers that do not run are left out. Costs little:
+        may be asked each second."""
+        ...
+
+    def storage(self) -> Path:
+        """The folder where the engine keeps images and containers."""
+        ...
+
     def list(self, *, labels: Mapping[str, str]) -> list[Container]:
         """All containers, stopped ones too, that carry every given label."""
         ...
@@ -245,6 +255,10 @@ class Proxy(Protocol):
     """Traefik. Methods raise `ProxyUnavailable` when it does not answer."""
 
     def running(self) -> bool: ...
+
+    def version(self) -> str:
+        """Of the running Traefik."""
+        ...
 
     def ensure_running(self) -> None:
         """Start the detached proxy unless one of this instance runs already."""

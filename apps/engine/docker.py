@@ -7,7 +7,8 @@ import datetime as dt
 import queue
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import docker
@@ -25,9 +26,12 @@ from apps.engine.base import (
     EngineInfo,
     LineSink,
 )
+from apps.engine.cgroups import CgroupReader
 from apps.engine.client import connect, guard, own_client
 from apps.engine.deadline import Deadline
 from apps.engine.errors import EngineError, EngineUnavailable, StartFailed
+from apps.engine.stats_api import ask_usage
+from apps.engine.usage import Usage
 
 CAPABILITIES = (
     # What usual images need between their first process and the user they drop to (nginx,
@@ -47,6 +51,7 @@ class DockerContainers:
 
     def __init__(self, config: EngineConfig) -> None:
         self._config = config
+        self._cgroups = CgroupReader()
 
     @property
     def _client(self) -> docker.DockerClient:
@@ -155,6 +160,19 @@ class DockerContainers:
                 return _container(self._client.api.inspect_container(container_id))
             except NotFound:
                 return None
+
+    def usage(self, container_ids: Iterable[str]) -> Mapping[str, Usage]:
+        wanted = list(container_ids)
+        found = self._cgroups.read(wanted)
+        if found or not wanted:
+            return found
+        with guard():
+            client = self._client
+            return ask_usage(wanted, lambda one: client.api.stats(one, stream=False, one_shot=True))
+
+    def storage(self) -> Path:
+        with guard(), _api_errors():
+            return Path(str(self._client.info()["DockerRootDir"]))
 
     def list(self, *, labels: Mapping[str, str]) -> list[Container]:
         wanted = [f"{key}={value}" for key, value in labels.items()]

@@ -99,6 +99,10 @@ class FakeProxy(Actor):
     def running(self) -> bool:
         return self._running
 
+    def version(self) -> str:
+        self.enter("version")
+        return "3.7.15"
+
     def ensure_running(self) -> None:
         self.enter("ensure_running")
         self._running = True

@@ -8,8 +8,9 @@ import itertools
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from apps.engine.base import (
@@ -24,8 +25,10 @@ from apps.engine.base import (
 from apps.engine.deadline import Deadline
 from apps.engine.errors import Cancelled, StartFailed, TimedOut
 from apps.engine.fake_faults import Actor, Call
+from apps.engine.usage import Usage
 
 _POLL = 0.02
+IDLE = Usage(cpu=0, memory=20 * 1024**2, received=0, sent=0, read=0, written=0, pids=1)
 _STAMP = "2026-01-01T00:00:00.000000000Z"
 
 
@@ -44,6 +47,8 @@ class FakeContainers(Actor):
         """What built images expose, None for what their Dockerfile says."""
         self.output: list[str] = ["listening"]
         """What every container writes; a test may append while somebody follows."""
+        self.used: dict[str, Usage] = {}
+        """Container id → what a test wants it to have used; others idle."""
         self._events: list[ContainerEvent] = []
         self._grown = threading.Condition(self._lock)
         self._ids = itertools.count(1)
@@ -140,6 +145,14 @@ class FakeContainers(Actor):
     def inspect(self, container_id: str) -> Container | None:
         self.enter("inspect", container_id)
         return self.all.get(container_id)
+
+    def usage(self, container_ids: Iterable[str]) -> Mapping[str, Usage]:
+        self.enter("usage")
+        return {one: self.used.get(one, IDLE) for one in container_ids if self._runs(one)}
+
+    def storage(self) -> Path:
+        self.enter("storage")
+        return Path("/")
 
     def list(self, *, labels: Mapping[str, str]) -> builtins.list[Container]:
         self.enter("list")

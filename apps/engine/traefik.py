@@ -41,6 +41,10 @@ class Traefik:
     def running(self) -> bool:
         return process.living_pid(self._pid_file) is not None
 
+    def version(self) -> str:
+        found = self._api("/api/version")
+        return str((found or {}).get("Version", ""))
+
     def ensure_running(self) -> None:
         """Start Traefik unless this instance's runs with this very configuration.
 
