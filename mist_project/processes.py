@@ -31,6 +31,7 @@ from apps.deployments import lifecycle, observation, tasks
 from apps.deployments.selectors import work_waiting
 from apps.engine.connect import get_engine
 from apps.engine.errors import EngineError
+from apps.metrics.sampling import record_metrics
 from mist_project.asgi import application
 from mist_project.celery import app as celery_app
 
@@ -61,6 +62,7 @@ def serve(role: Role, *, ready: Callable[[], None]) -> int:
     if role in (Role.ALL, Role.WATCHER):
         _start(observation.watch_engine, stopping)
         _start(_keep_proxy, stopping)
+        _start(record_metrics, stopping)
     if role is Role.ALL:
         _start(_poll, stopping)
     if role in (Role.ALL, Role.WEB):

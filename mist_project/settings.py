@@ -66,6 +66,7 @@ INSTALLED_APPS = [
     "apps.projects",
     "apps.deployments",
     "apps.domains",
+    "apps.metrics",
     "apps.system",
     "mist_project",
     "channels",

@@ -1,0 +1,116 @@
+"""Reading samples, and which containers there are to take them from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from apps.accounts.models import User
+from apps.deployments.models import Deployment, Status
+from apps.metrics.models import Resolution, Samples
+from apps.metrics.packing import HOST, Point, bucket_of, unpack, unpack_one
+from apps.metrics.planning import Moment, Range, Series, roll_up
+from apps.projects.models import App
+from apps.projects.selectors import apps_visible_to
+
+MINUTE = 60
+MINUTES = 60
+"""Points of a sparkline."""
+TOP = 5
+_FINER = {Resolution.COARSE: Resolution.MEDIUM, Resolution.MEDIUM: Resolution.FINE}
+
+
+def live_containers(apps: Iterable[int] | None = None) -> dict[int, str]:
+    """App's id → its container that should run; of all apps, or of some."""
+    rows = Deployment.objects.filter(
+        status=Status.LIVE, app__wanted=App.Wanted.RUNNING, app__deleted_at=None
+    ).exclude(container_id="")
+    if apps is not None:
+        rows = rows.filter(app__in=list(apps))
+    return dict(rows.order_by().values_list("app_id", "container_id"))
+
+
+def running_count() -> int:
+    """Apps that were last seen to run."""
+    return App.objects.filter(observed=App.Observed.RUNNING, deleted_at=None).count()
+
+
+def series_of(subject: int, chosen: Range, now: float) -> Series:
+    """The subject's samples in the range: at most three queries, at most 720 samples."""
+    begin = int(now) - chosen.seconds
+    return _series(subject, chosen.resolution, begin - begin % chosen.resolution)
+
+
+def _series(subject: int, resolution: Resolution, begin: int) -> Series:
+    """Samples from `begin` on. What is not rolled up yet comes from finer samples."""
+    rows = Samples.objects.filter(
+        resolution=resolution, at__gte=begin, bucket=bucket_of(subject)
+    ).order_by("at")
+    found: Series = []
+    rest = begin
+    for at, data in rows.values_list("at", "data"):
+        rest = at + resolution
+        if (sample := unpack_one(data, subject)) is not None:
+            found.append(Moment(at, sample))
+    if resolution in _FINER:
+        found += _rolled(_series(subject, _FINER[resolution], rest), resolution)
+    return found
+
+
+def _rolled(series: Series, step: int) -> Series:
+    groups: dict[int, Series] = {}
+    for moment in series:
+        groups.setdefault(moment.at - moment.at % step, []).append(moment)
+    return [
+        Moment(at, roll_up([moment.sample for moment in group])) for at, group in groups.items()
+    ]
+
+
+def last_hour(subject: int, now: float) -> tuple[Point | None, list[Point | None]]:
+    """The newest sample, unless it is more than a minute old, and one of each minute of the last
+    hour, None where there is none. One query."""
+    end = int(now) - int(now) % MINUTE
+    minutes = range(end - MINUTE * (MINUTES - 1), end + 1, MINUTE)
+    fine = Resolution.FINE
+    newest = range(int(now) - int(now) % fine - 3 * fine, int(now) + 1, fine)
+    rows = Samples.objects.filter(
+        # Single moments, which the index finds at once; a stretch would hold all other buckets.
+        resolution=fine,
+        at__in=[*minutes, *newest],
+        bucket=bucket_of(subject),
+    )
+    found = {
+        at: sample.mean
+        for at, data in rows.values_list("at", "data")
+        if (sample := unpack_one(data, subject)) is not None
+    }
+    fresh = [at for at in found if at >= newest[0]]
+    return (found[max(fresh)] if fresh else None), [found.get(at) for at in minutes]
+
+
+def newest_points(now: float) -> dict[int, Point]:
+    """Subject → its newest sample, when that is no older than a minute. One query."""
+    rows = Samples.objects.filter(resolution=Resolution.FINE, at__gte=int(now) - MINUTE).order_by(
+        "at"
+    )
+    found: dict[int, Point] = {}
+    last = 0
+    for at, data in rows.values_list("at", "data"):
+        if at != last:
+            # An app without a sample in the newest round does not run any more.
+            found, last = {}, at
+        found |= {subject: sample.mean for subject, sample in unpack(data).items()}
+    return found
+
+
+def top_apps(user: User, points: dict[int, Point]) -> tuple[list[App], list[App]]:
+    """The apps that take the most CPU and the most memory, each with its point as `point`."""
+    apps = {subject: point for subject, point in points.items() if subject != HOST}
+    by_cpu = sorted(apps, key=lambda subject: apps[subject].cpu, reverse=True)[:TOP]
+    by_memory = sorted(apps, key=lambda subject: apps[subject].memory, reverse=True)[:TOP]
+    known = apps_visible_to(user).in_bulk({*by_cpu, *by_memory})
+    for app in known.values():
+        app.point = apps[app.pk]  # type: ignore[attr-defined]
+    return (
+        [known[subject] for subject in by_cpu if subject in known],
+        [known[subject] for subject in by_memory if subject in known],
+    )
