@@ -9,5 +9,6 @@ urlpatterns = [
     path("", include("apps.projects.urls")),
     path("", include("apps.deployments.urls")),
     path("", include("apps.domains.urls")),
+    path("", include("apps.metrics.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -59,6 +59,17 @@
 
   if (!place) return;
 
+  // Cards that the server draws each second come by HTTP while there is no WebSocket.
+  feed("metrics", {
+    take: () => {},
+    poll: async () => {
+      for (const card of document.querySelectorAll("[data-meter]")) {
+        const answer = await fetch(card.dataset.meter, { headers: { "HX-Request": "true" } });
+        if (answer.ok) show(await answer.text());
+      }
+    },
+  });
+
   // --------------------------------------------------------------------------------------- parts
 
   const byUser = new Set(["open", "aria-pressed", "data-wrap", "data-ts"]);
@@ -68,8 +79,9 @@
     callbacks: {
       // What a person has opened or switched on stays as it is.
       beforeAttributeUpdated: (name) => !byUser.has(name),
-      // So does a form that somebody has begun to fill in.
-      beforeNodeMorphed: (old) => !(old.nodeType === 1 && old.matches("[data-keep]")),
+      // So does a form that somebody has begun to fill in, and what a feed has filled.
+      beforeNodeMorphed: (old, fresh) =>
+        !(old.nodeType === 1 && (old.matches("[data-keep]") || fresh.matches?.("[data-stub]"))),
     },
   };
   const show = (html) => {

@@ -39,6 +39,13 @@ def deployments_of(app: App) -> QuerySet[Deployment]:
     )
 
 
+def recent_deployments(app: App, count: int) -> tuple[list[Deployment], Deployment | None]:
+    """The newest ones, and the live one, which need not be among them. One query."""
+    newest = Q(pk__in=deployments_of(app).values("pk")[:count])
+    found = list(deployments_of(app).filter(newest | Q(status=Status.LIVE)))
+    return found[:count], next((d for d in found if d.status == Status.LIVE), None)
+
+
 def live_deployment(app: App) -> Deployment | None:
     return deployments_of(app).filter(status=Status.LIVE).first()
 

@@ -1,4 +1,4 @@
-"""Rates from counters, long intervals from short ones, charts from samples."""
+"""Rates from counters, long intervals from short ones, numbers in words."""
 
 from __future__ import annotations
 
@@ -98,88 +98,7 @@ Series = list[Moment]
 """One subject's samples in the order of time."""
 
 
-def columns(series: Series, step: int) -> dict[str, list[int | None]]:
-    """Times and values as a chart takes them. Where samples are missing there is one moment
-    without values, so that no line is drawn across."""
-    times: list[int | None] = []
-    rows: list[tuple[int | None, ...]] = []
-    for at, sample in series:
-        if times and at - (times[-1] or 0) > 1.5 * step:
-            times.append((times[-1] or 0) + step)
-            rows.append((None,) * len(Point._fields))
-        times.append(at)
-        rows.append(sample.mean)
-    values = zip(*rows, strict=True) if rows else ((),) * len(Point._fields)
-    return {"at": times} | {
-        name: list(column) for name, column in zip(Point._fields, values, strict=True)
-    }
-
-
-# ---------------------------------------------------------------------------------------- summary
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a subject may use at most."""
-
-    cpu: int
-    """As `Point.cpu`."""
-    memory: int
-    """KiB."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table that says what charts show."""
-
-    field: str
-    name: str
-    now: str
-    mean: str
-    least: str
-    most: str
-
-
-APP_NAMES = {
-    "cpu": "CPU",
-    "memory": "Memory",
-    "received": "Network in",
-    "sent": "Network out",
-    "read": "Block I/O, read",
-    "written": "Block I/O, written",
-    "tasks": "Processes and threads",
-}
-HOST_NAMES = APP_NAMES | {"read": "Disk, read", "written": "Disk, written", "tasks": "Load"}
-
-
-def summary(series: Series, limits: Limits, names: dict[str, str]) -> list[Row]:
-    """Newest value, average, lowest and highest of everything; nothing for no samples."""
-    if not series:
-        return []
-    count = len(series)
-    found = []
-    for place, (field, name) in enumerate(names.items()):
-        means = [moment.sample.mean[place] for moment in series]
-        numbers = (
-            means[-1],
-            round(sum(means) / count),
-            min(means),
-            max(moment.sample.most[place] for moment in series),
-        )
-        words = (value_text(field, number, limits, host=name == "Load") for number in numbers)
-        found.append(Row(field, name, *words))
-    return found
-
-
-def value_text(field: str, value: int, limits: Limits, *, host: bool = False) -> str:
-    """A value of a `Point` in words; `host` says that its tasks are a load average."""
-    if field == "cpu":
-        return percent(value / limits.cpu if limits.cpu else 0.0)
-    if field == "memory":
-        return size(value * KIB)
-    if field == "tasks":
-        return f"{value / 100:.2f}" if host else str(value)
-    return rate(value)
+# -------------------------------------------------------------------------------- numbers in words
 
 
 def percent(share: float) -> str:
@@ -205,21 +124,6 @@ def _scaled(number: float, units: Sequence[str]) -> str:
     # A decimal where it says something: not for kilobytes of memory, not above a hundred.
     digits = 1 if 0 < value < 99.95 and units[place] != "KB" and value != round(value) else 0
     return f"{value:.{digits}f}\u00a0{units[place]}"
-
-
-def sentence(name: str, series: Series, field: str, limits: Limits, words: str) -> str:
-    """What a chart shows, for those who cannot see it."""
-    place = Point._fields.index(field)
-    rows = summary(series, limits, {field: name})
-    if not rows:
-        return f"{name} over the last {words}: no samples yet."
-    row = rows[0]
-    peak = max(series, key=lambda moment: moment.sample.most[place]).at
-    when = dt.datetime.fromtimestamp(peak, dt.UTC)
-    return (
-        f"{name} over the last {words}: average {row.mean}, "
-        f"highest {row.most} on {when.day} {when:%b} at {when:%H:%M}, now {row.now}."
-    )
 
 
 # ------------------------------------------------------------------------------------- sparklines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable
 
 from apps.accounts.models import User
@@ -16,6 +17,7 @@ MINUTE = 60
 MINUTES = 60
 """Points of a sparkline."""
 TOP = 5
+MARKS = 50
 _FINER = {Resolution.COARSE: Resolution.MEDIUM, Resolution.MEDIUM: Resolution.FINE}
 
 
@@ -100,6 +102,18 @@ def newest_points(now: float) -> dict[int, Point]:
             found, last = {}, at
         found |= {subject: sample.mean for subject, sample in unpack(data).items()}
     return found
+
+
+def deployments_since(app: App, begin: float) -> list[tuple[int, int]]:
+    """When a deployment of the app went live, in seconds since the epoch, and its number. At most
+    the 50 newest."""
+    rows = Deployment.objects.filter(
+        app=app,
+        status__in=(Status.LIVE, Status.RETIRED),
+        finished_at__gte=dt.datetime.fromtimestamp(begin, dt.UTC),
+    ).order_by("-id")
+    found = rows.values_list("finished_at", "number")[:MARKS]
+    return [(int(at.timestamp()), number) for at, number in reversed(found) if at is not None]
 
 
 def top_apps(user: User, points: dict[int, Point]) -> tuple[list[App], list[App]]:

@@ -15,10 +15,12 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from apps.accounts.models import User
 from apps.deployments import services as deployment_services
 from apps.deployments.feeds import of_app
-from apps.deployments.models import Deployment, Status
-from apps.deployments.selectors import deployments_of, live_deployment, with_state
+from apps.deployments.models import Status
+from apps.deployments.selectors import live_deployment, recent_deployments, with_state
 from apps.domains.selectors import domains_of
 from apps.live.pages import live_page, render_page
+from apps.metrics.cards import usage_now
+from apps.metrics.feeds import of_overview
 from apps.projects import services
 from apps.projects.environment_forms import DeleteForm, PasteForm, VariableForm
 from apps.projects.forms import AppForm
@@ -33,6 +35,7 @@ TABS = {
     "Overview": "app",
     "Deployments": "app_deployments",
     "Logs": "app_logs",
+    "Metrics": "app_metrics",
     "Environment": "app_environment",
     "Domains": "app_domains",
     "Settings": "app_settings",
@@ -70,12 +73,11 @@ def app_frame(app: App, tab: str) -> dict[str, Any]:
 
 
 @require_safe
-@live_page(of_app)
+@live_page(of_overview)
 def app(request: HttpRequest, project: str, app: str) -> HttpResponse:
     found = find_app(request, project, app)
-    recent = list(deployments_of(found)[:RECENT])
+    recent, live = recent_deployments(found, RECENT)
     newest = recent[0] if recent else None
-    live = _live_of(found, recent)
     context = {
         **app_frame(found, "Overview"),
         "recent": recent,
@@ -84,13 +86,9 @@ def app(request: HttpRequest, project: str, app: str) -> HttpResponse:
         "failed": newest if newest and newest.status == Status.FAILED else None,
         "domains": list(domains_of(found)) if live else [],
     }
+    if live and not _wants_part(request):
+        context["usage"] = usage_now(found)
     return render_page(request, "app_overview.html", context, parts="_app.html")
-
-
-def _live_of(app: App, recent: list[Deployment]) -> Deployment | None:
-    """The live deployment, which nearly always is among the recent ones."""
-    found = next((d for d in recent if d.status == Status.LIVE), None)
-    return found or (live_deployment(app) if len(recent) == RECENT else None)
 
 
 def _wants_part(request: HttpRequest) -> bool:

@@ -39,6 +39,8 @@ class Sidebar:
     projects: list[ProjectSummary]
     active: dict[int, str]
     """App's id → status of its unfinished deployment."""
+    running: int
+    """Apps that run, in all projects."""
     host: str
     base_domain: str
 
@@ -76,9 +78,11 @@ def sidebar_of(user: User) -> Sidebar:
         crashed=Count("apps", filter=present & Q(apps__observed__in=DOWN)),
     )
     names = ("pk", "slug", "app_count", "deploying", "running", "unhealthy", "crashed")
+    found = list(rows.values_list(*names))
     return Sidebar(
-        projects=[_summary(*row) for row in rows.values_list(*names)],
+        projects=[_summary(*row) for row in found],
         active=active,
+        running=sum(row[names.index("running")] for row in found),
         host=socket.gethostname(),
         base_domain=settings.MIST_BASE_DOMAIN,
     )
@@ -106,9 +110,10 @@ def project_cards(
     active: dict[int, str],
     *,
     count: int = CARD_APPS,
-) -> list[ProjectCard]:
-    """The dashboard's cards with `count` apps each: two queries, however many projects there
-    are."""
+    feed: int = 0,
+) -> tuple[list[ProjectCard], list[Deployment]]:
+    """Cards of projects with `count` apps each, and the newest `feed` deployments of all: two
+    queries, however many projects there are."""
     shown = list(projects)
     newest = Deployment.objects.filter(app=OuterRef("pk")).order_by("-id").values("id")[:1]
     # Plain rows: only a few of them are shown, and a model object costs ten times as much.
@@ -124,13 +129,19 @@ def project_cards(
     for project_id, pk, slug, label, observed, newest_id in rows:
         apps[project_id].append((_calm(observed, pk in active), slug, pk, label, observed))
         last[project_id] = max(last.get(project_id, 0), newest_id or 0)
-    deployments = deployments_visible_to(user).in_bulk([pk for pk in last.values() if pk])
-    return [
+    visible = deployments_visible_to(user)
+    wanted = Q(pk__in=[pk for pk in last.values() if pk])
+    if feed:
+        wanted |= Q(pk__in=visible.values("pk")[:feed])
+    # Sorted here: for an order SQLite would walk through all deployments from the newest on.
+    deployments = {d.pk: d for d in visible.filter(wanted).order_by()}
+    cards = [
         ProjectCard(
             p, _first_apps(p, apps[p.pk], active, count), deployments.get(last.get(p.pk, 0))
         )
         for p in shown
     ]
+    return cards, [deployments[pk] for pk in sorted(deployments, reverse=True)[:feed]]
 
 
 _Row = tuple[int, str, int, str, str]

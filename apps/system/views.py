@@ -28,12 +28,12 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from apps.accounts.forms import SetupForm
 from apps.accounts.models import User
 from apps.accounts.selectors import anyone_exists
-from apps.deployments.feeds import anything
-from apps.deployments.selectors import deployments_visible_to
 from apps.engine.errors import InvalidSource
 from apps.engine.git_http import BodyTooLarge, respond
 from apps.engine.samples import ensure_sample_repository
 from apps.live.pages import live_page, render_page
+from apps.metrics.cards import host_row_now
+from apps.metrics.feeds import of_dashboard
 from apps.projects.forms import ProjectForm
 from apps.system import selectors, services
 
@@ -43,7 +43,7 @@ FEED = 8
 
 
 @require_safe
-@live_page(anything)
+@live_page(of_dashboard)
 def dashboard(request: HttpRequest) -> HttpResponse:
     user = cast(User, request.user)
     sidebar = selectors.sidebar_of(user)
@@ -56,12 +56,15 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     if not sidebar.projects:
         return render_page(request, "dashboard.html", {**context, "form": ProjectForm()})
     page = Paginator(sidebar.projects, CARDS).get_page(request.GET.get("page"))
+    cards, feed = selectors.project_cards(user, page.object_list, sidebar.active, feed=FEED)
     context |= {
         "page": page,
-        "cards": selectors.project_cards(user, page.object_list, sidebar.active),
-        "feed": deployments_visible_to(user)[:FEED],
+        "cards": cards,
+        "feed": feed,
         "troubled": selectors.troubled_apps(user)[:3],
     }
+    if "HX-Request" not in request.headers:
+        context["host"] = host_row_now(sidebar.running)
     return render_page(request, "dashboard.html", context)
 
 

@@ -10,9 +10,13 @@ from django.test import Client
 from apps.accounts.models import User
 from apps.deployments.services import deployment_request
 from apps.domains.services import domain_add
+from apps.metrics.models import Resolution
+from apps.metrics.packing import Point, Sample
+from apps.metrics.services import samples_write
 from apps.projects.models import App, EnvironmentVariable, Project
 from apps.projects.services import variables_save
 
+POINT = Point(1, 2, 3, 4, 5, 6, 7)
 SECRET = "value-that-nobody-may-see"
 
 
@@ -21,6 +25,7 @@ def inside(client: Client, alice: User, web: App) -> Client:
     variables_save(app=web, values={"TOKEN": SECRET}, changed_by=alice)
     deployment_request(app=web, requested_by=alice)
     domain_add(app=web, host="shop.example.com", created_by=alice)
+    samples_write(at=15, samples={web.pk: Sample(POINT, POINT)}, resolution=Resolution.FINE)
     client.force_login(alice)
     return client
 
