@@ -24,6 +24,7 @@
     size: { of: (v) => v, text: (v) => scaled(v, ["KB", "MB", "GB", "TB"]) },
     rate: { of: (v) => v / 1024, text: (v) => scaled(v, ["KB/s", "MB/s", "GB/s"]) },
     load: { of: (v) => v / 100, text: (v) => v.toFixed(2) },
+    count: { of: (v) => v, text: String },
   };
   // Steps that are round in their own unit: 256 MB, 5 GB, 20 %.
   const roundSteps = (unit, top) => {
@@ -157,6 +158,8 @@
       };
       ctx.save();
       ctx.lineWidth = ratio;
+      ctx.textAlign = "left";
+      ctx.textBaseline = "alphabetic";
       ctx.strokeStyle = ctx.fillStyle = colour;
       ctx.font = `${HEIGHT_OF_TEXT * ratio}px 'Geist Variable', system-ui, sans-serif`;
       if (this.cap) {
@@ -191,15 +194,24 @@
     };
     plots.forEach((plot) => plot.draw(look));
   };
-  const newest = (name, text) => {
-    const cell = document.querySelector(`[data-now="${name}"]`);
-    if (cell) cell.textContent = text;
+  // The table goes along, but for averages: the points of a minute that somebody watched are four
+  // or sixty.
+  const tell = (row) => {
+    const unit = UNITS[row.dataset.unit];
+    const limit = plots.find((plot) => plot.fields.includes(row.dataset.row))?.limit;
+    const column = data.columns[row.dataset.row];
+    const known = column.filter((raw) => raw !== null);
+    const set = (name, raw) => {
+      row.querySelector(`[data-${name}]`).textContent = raw == null ? "–" : unit.text(unit.of(raw, limit));
+    };
+    set("now", column.at(-1));
+    set("least", known.length ? Math.min(...known) : null);
+    set("most", known.length ? Math.max(...known) : null);
   };
   const update = () => {
-    for (const plot of plots) {
-      plot.update();
-      plot.fields.forEach((name, k) => newest(name, plot.rest[k]));
-    }
+    for (const plot of plots) plot.update();
+    // Of longer ranges only the server knows the peaks.
+    if (data.live) document.querySelectorAll("[data-row]").forEach(tell);
   };
 
   // ------------------------------------------------------------------------------------ going live

@@ -42,6 +42,8 @@ class Row:
     """One line of the table that says what charts show."""
 
     field: str
+    unit: str
+    """As of a `Plot`, or `count`."""
     name: str
     now: str
     mean: str
@@ -78,8 +80,16 @@ def summary(series: Series, limits: Limits, names: dict[str, str]) -> list[Row]:
             max(moment.sample.most[place] for moment in series),
         )
         words = (value_text(field, number, limits, host=name == LOAD) for number in numbers)
-        found.append(Row(field, name, *words))
+        found.append(Row(field, _unit(field, name), name, *words))
     return found
+
+
+def _unit(field: str, name: str) -> str:
+    return {
+        "cpu": "percent",
+        "memory": "size",
+        "tasks": "load" if name == LOAD else "count",
+    }.get(field, "rate")
 
 
 def value_text(field: str, value: int, limits: Limits, *, host: bool = False) -> str:

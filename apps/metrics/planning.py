@@ -121,8 +121,8 @@ def _scaled(number: float, units: Sequence[str]) -> str:
     value, place = number / KIB, 0
     while value >= 999.5 and place < len(units) - 1:
         value, place = value / KIB, place + 1
-    # A decimal where it says something: not for kilobytes of memory, not above a hundred.
-    digits = 1 if 0 < value < 99.95 and units[place] != "KB" and value != round(value) else 0
+    # A decimal where it says something: not for kilobytes, not above a hundred.
+    digits = 1 if place > 0 and value < 99.95 and value != round(value) else 0
     return f"{value:.{digits}f}\u00a0{units[place]}"
 
 
