@@ -132,7 +132,7 @@
         series: [{}, ...this.fields.map((_, k) => ({
           stroke: colours[k],
           width: 1.5,
-          points: { show: false },
+          points: { show: points().length < 3, size: 4 },
           fill: this.fields.length === 1 ? colours[k].replace(/\)$/, " / 0.12)") : undefined,
         }))],
         hooks: {

@@ -97,7 +97,7 @@ class LiveSampler:
                 self._left.set()
 
     def _run(self) -> None:
-        watch = _Watch()
+        watch = _Watch(Meter(self._period / 2))
         due = time.monotonic()
         try:
             while (topics := self._topics_or_end()) is not None:
@@ -170,8 +170,8 @@ def _deliver(sends: list[Send], frame: str) -> None:
 class _Watch:
     """What one thread remembers from second to second."""
 
-    def __init__(self) -> None:
-        self._meter = Meter()
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
         self._hours: dict[int, deque[Point | None]] = {}
         self._minute = 0
 

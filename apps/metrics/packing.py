@@ -89,7 +89,7 @@ def _numbers(data: bytes | memoryview) -> tuple[int, tuple[int, ...]]:
 
 
 def _columns(numbers: tuple[int, ...], count: int) -> Iterable[tuple[int, ...]]:
-    return (numbers[at : at + count] for at in range(count, len(numbers), count))
+    return (numbers[at : at + count] for at in range(count, len(numbers), max(count, 1)))
 
 
 def _sample(row: tuple[int, ...]) -> Sample:

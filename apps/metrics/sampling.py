@@ -30,7 +30,8 @@ LEAST = 0.5
 class Meter:
     """Turns counters into rates: remembers each subject's last reading."""
 
-    def __init__(self) -> None:
+    def __init__(self, least: float = LEAST) -> None:
+        self._least = least
         self._before: dict[int, tuple[str, float, Usage]] = {}
 
     def measure(self, containers: Mapping[int, str], *, host: bool) -> dict[int, Point]:
@@ -50,7 +51,7 @@ class Meter:
         points = {}
         for subject, (container, at, usage) in readings.items():
             known, then, before = self._before.get(subject, ("none", 0.0, usage))
-            if known == container and at - then >= LEAST:
+            if known == container and at - then >= self._least:
                 tasks = round(read_load()[0] * 100) if subject == HOST else None
                 points[subject] = point_between(before, usage, at - then, tasks)
         self._before = readings
@@ -60,8 +61,8 @@ class Meter:
 class Recorder:
     """Keeps a sample of the host and of every running app each 15 s."""
 
-    def __init__(self) -> None:
-        self._meter = Meter()
+    def __init__(self, meter: Meter | None = None) -> None:
+        self._meter = meter or Meter()
 
     def record(self, now: float) -> None:
         """Measure and write; on full 5 minutes roll up and forget too. The first call only reads

@@ -5,10 +5,12 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable
 
+from django.db.models import Q
+
 from apps.accounts.models import User
 from apps.deployments.models import Deployment, Status
 from apps.metrics.models import Resolution, Samples
-from apps.metrics.packing import HOST, Point, bucket_of, unpack, unpack_one
+from apps.metrics.packing import HOST, Point, Sample, bucket_of, unpack, unpack_one
 from apps.metrics.planning import Moment, Range, Series, roll_up
 from apps.projects.models import App
 from apps.projects.selectors import apps_visible_to
@@ -37,34 +39,43 @@ def running_count() -> int:
 
 
 def series_of(subject: int, chosen: Range, now: float) -> Series:
-    """The subject's samples in the range: at most three queries, at most 720 samples."""
+    """The subject's samples in the range, at most 722. What is not rolled up yet comes from finer
+    samples, as far back as the interval before the running one. One query."""
+    step = int(chosen.resolution)
     begin = int(now) - chosen.seconds
-    return _series(subject, chosen.resolution, begin - begin % chosen.resolution)
-
-
-def _series(subject: int, resolution: Resolution, begin: int) -> Series:
-    """Samples from `begin` on. What is not rolled up yet comes from finer samples."""
-    rows = Samples.objects.filter(
-        resolution=resolution, at__gte=begin, bucket=bucket_of(subject)
-    ).order_by("at")
-    found: Series = []
-    rest = begin
-    for at, data in rows.values_list("at", "data"):
-        rest = at + resolution
+    wanted = Q(resolution=step, at__gte=begin - begin % step)
+    kinds = [chosen.resolution]
+    while (finer := _FINER.get(kinds[-1])) is not None:
+        coarse = int(kinds[-1])
+        wanted |= Q(resolution=finer, at__gte=int(now) - int(now) % coarse - coarse)
+        kinds.append(finer)
+    # Sorted here: with an order SQLite would read the index from one end to the other.
+    rows = Samples.objects.filter(wanted, bucket=bucket_of(subject)).order_by()
+    found: dict[int, Series] = {kind: [] for kind in kinds}
+    for kind, at, data in rows.values_list("resolution", "at", "data"):
         if (sample := unpack_one(data, subject)) is not None:
-            found.append(Moment(at, sample))
-    if resolution in _FINER:
-        found += _rolled(_series(subject, _FINER[resolution], rest), resolution)
-    return found
+            found[kind].append(Moment(at, sample))
+    return _joined(found)
 
 
-def _rolled(series: Series, step: int) -> Series:
-    groups: dict[int, Series] = {}
-    for moment in series:
-        groups.setdefault(moment.at - moment.at % step, []).append(moment)
-    return [
-        Moment(at, roll_up([moment.sample for moment in group])) for at, group in groups.items()
-    ]
+def _joined(found: dict[int, Series]) -> Series:
+    """One series of samples by resolution, coarsest first: each where coarser ones end."""
+    covered = 0
+    for kind, moments in found.items():
+        found[kind] = sorted(moment for moment in moments if moment.at >= covered)
+        if found[kind]:
+            covered = found[kind][-1].at + kind
+    series: Series = []
+    for kind, moments in reversed(found.items()):
+        series = moments + _grouped(series, kind)
+    return series
+
+
+def _grouped(series: Series, step: int) -> Series:
+    groups: dict[int, list[Sample]] = {}
+    for at, sample in series:
+        groups.setdefault(at - at % step, []).append(sample)
+    return [Moment(at, roll_up(samples)) for at, samples in groups.items()]
 
 
 def last_hour(subject: int, now: float) -> tuple[Point | None, list[Point | None]]:
