@@ -97,7 +97,7 @@ class LiveSampler:
                 self._left.set()
 
     def _run(self) -> None:
-        watch = _Watch(Meter(self._period / 2))
+        watch = _Watch(Meter(self._period / 4))
         due = time.monotonic()
         try:
             while (topics := self._topics_or_end()) is not None:
@@ -107,8 +107,9 @@ class LiveSampler:
                 except DatabaseError as error:
                     logger.warning("Live metrics: %s", error)
                     connection.close()
-                # From moment to moment, not from the end of the work: rounds do not drift.
-                due = max(due + self._period, time.monotonic())
+                # From moment to moment, not from the end of the work: rounds do not drift. After
+                # a slow one the next is not so near that its rates would be noise.
+                due = max(due + self._period, time.monotonic() + self._period / 2)
                 self._left.wait(due - time.monotonic())
         finally:
             connection.close()
