@@ -22,6 +22,7 @@ from apps.engine.bench import bare_deployment, cpu_seconds, free_ports, resident
 from apps.projects.models import App
 from apps.system.management.base import MistCommand, mist_pid
 from apps.system.management.bench_load import Load, visit
+from apps.system.management.bench_metrics import measure_rounds
 from apps.system.management.bench_world import fill, log_in
 from apps.system.planning import local_url
 from apps.system.services import demo_start
@@ -35,7 +36,7 @@ PORTS = (
     "MIST_PROBE_PORT",
     "MIST_PROXY_API_PORT",
 )
-PARTS = ("start", "idle", "pages", "deployments")
+PARTS = ("start", "idle", "pages", "deployments", "metrics")
 
 
 class Command(MistCommand):
@@ -65,6 +66,8 @@ class Command(MistCommand):
                 found["deployment"] = _deployments(options["rounds"])
             if "pages" in parts:
                 found["pages"] = _pages(options["seconds"])
+            if "metrics" in parts:
+                found["metrics"] = _metrics()
         finally:
             _mist("down", "--proxy")
             shutil.rmtree(settings.MIST_DATA_DIR, ignore_errors=True)
@@ -130,14 +133,19 @@ def _deployments(rounds: int) -> dict[str, float]:
             with_mist.append(seconds)
             bare.append(other)
     if app is not None:
-        app_delete(app=app)
-        while App.objects.filter(pk=app.pk).exists():
-            time.sleep(0.1)
+        _delete(app)
     return {
         "mist_s": round(statistics.median(with_mist), 2),
         "bare_s": round(statistics.median(bare), 2),
         "overhead_s": round(statistics.median(with_mist) - statistics.median(bare), 2),
     }
+
+
+def _delete(app: App) -> None:
+    """Return when its container is gone too."""
+    app_delete(app=app)
+    while App.objects.filter(pk=app.pk).exists():
+        time.sleep(0.1)
 
 
 def _wait_until_live(deployment: Deployment) -> float:
@@ -164,6 +172,17 @@ def _pages(seconds: float) -> dict[str, object]:
     mixed = [path for paths in kinds.values() for path in (paths * 50)[:50]]
     found["mixed"] = _load(mixed, cookies, RATE, seconds).as_dict()
     found["sustained_pages_per_s"] = _highest_rate(mixed, cookies)
+    return found
+
+
+def _metrics() -> dict[str, float]:
+    deployment = demo_start(requested_by=None)
+    _wait_until_live(deployment)
+    deployment.refresh_from_db()
+    if not Deployment.objects.filter(app__project__slug="project-00").exists():
+        fill()
+    found = measure_rounds(deployment.container_id)
+    _delete(deployment.app)
     return found
 
 
