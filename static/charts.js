@@ -4,6 +4,16 @@
   const FIELDS = ["cpu", "memory", "received", "sent", "read", "written", "tasks"]; // As the server sends them.
   const HEIGHT_OF_TEXT = 11;
   const REFRESH_EVERY = 15000; // Without a WebSocket there is something new as often as this.
+
+  // A page that came before the first numbers shows them when they are there.
+  const empty = document.querySelector("[data-plots-wait]");
+  const wait = async () => {
+    const answer = await fetch(empty.dataset.plotsWait).catch(() => null);
+    if (answer?.ok && (await answer.json()).columns.at.length) location.reload();
+    else setTimeout(wait, 5000);
+  };
+  if (empty) setTimeout(wait, 5000);
+
   const frame = document.querySelector("[data-plots]");
   if (!frame) return;
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
