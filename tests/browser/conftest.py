@@ -83,7 +83,9 @@ def shoot() -> Shoot:
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)
             page.evaluate(
-                "dark => document.documentElement.classList.toggle('dark', dark)", scheme == "dark"
+                "dark => { document.documentElement.classList.toggle('dark', dark);"
+                " dispatchEvent(new Event('mist:theme')); }",
+                scheme == "dark",
             )
             page.screenshot(path=SHOTS / f"{name}-{scheme}.png")
         page.emulate_media(color_scheme="light", reduced_motion="reduce")
