@@ -70,6 +70,10 @@ class Deployment(models.Model):
     milliseconds = models.PositiveIntegerField(null=True, blank=True)
     """How long the last good health check took."""
 
+    made_from = models.JSONField(null=True, blank=True, editable=False)
+    """Settings and fingerprints of variables, see `changes`; None before the work began, and for
+    deployments that are older than this record. Lists do without it: it may be some KB."""
+
     stages = models.JSONField(default=dict, blank=True)
     """Status → [begin, end or null], in seconds since the epoch."""
     failed_stage = models.CharField(max_length=10, blank=True, default="")

@@ -11,13 +11,13 @@ import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from django.conf import settings
 from django.db import connection
 
-from apps.deployments import events, lifecycle, planning
+from apps.deployments import changes, events, lifecycle, planning
 from apps.deployments.lifecycle import Overtaken
 from apps.deployments.logs import BuildLog, log_path
 from apps.deployments.models import Deployment, Status
@@ -29,7 +29,7 @@ from apps.engine.errors import Cancelled, EngineError, HealthCheckFailed
 from apps.engine.labels import probe_host
 from apps.engine.locks import file_lock
 from apps.engine.sources import find_dockerfile
-from apps.projects.models import App
+from apps.projects.models import App, EnvironmentVariable
 
 logger = logging.getLogger("mist.deployments")
 HEARTBEAT_SECONDS = 5.0
@@ -45,6 +45,8 @@ class Work:
     engine: Engine
     log: BuildLog
     undo: ExitStack
+    variables: list[EnvironmentVariable] = field(default_factory=list)
+    """As they were when the work began: the build and the container get the same."""
 
     def say(self, text: str) -> None:
         """Mist's own words in the log."""
@@ -78,6 +80,7 @@ def run(deployment: Deployment) -> None:
         work = Work(deployment, get_engine(), log, undo)
         before: Deployment | None = None
         try:
+            take_stock(work)
             clone(work)
             build(work)
             start(work)
@@ -119,6 +122,12 @@ def resume_switch(deployment: Deployment) -> None:
 # ----------------------------------------------------------------------------------------- steps
 
 
+def take_stock(work: Work) -> None:
+    """Read the variables once and record what this deployment is made from."""
+    work.variables = list(work.app.variables.all())
+    lifecycle.record(work.deployment, made_from=changes.record(work.app, work.variables))
+
+
 def clone(work: Work) -> None:
     """Fetch the commit and write its files. The commit recorded is the one that is built."""
     deployment, app = work.deployment, work.app
@@ -150,7 +159,7 @@ def build(work: Work) -> None:
     lifecycle.move(deployment, Status.BUILDING)
     context, dockerfile = find_dockerfile(work.checkout, app.root_directory, app.dockerfile)
     spec = planning.build_spec(
-        deployment, context=context, dockerfile=dockerfile, variables=app.variables.all()
+        deployment, context=context, dockerfile=dockerfile, variables=work.variables
     )
     work.say(f"Building {dockerfile.relative_to(work.checkout.resolve())}")
     work.undo.callback(_remove_image, work, spec.image)
@@ -168,7 +177,7 @@ def start(work: Work) -> None:
     lifecycle.move(deployment, Status.STARTING)
     work.deadline(None, "Starting").check()
     port = planning.choose_port(app, containers.exposed_ports(deployment.image))
-    spec = planning.container_spec(deployment, port=port, variables=app.variables.all())
+    spec = planning.container_spec(deployment, port=port, variables=work.variables)
     containers.ensure_network(spec.network, labels=planning.instance_labels())
     work.say(f"Starting {spec.name}: {app.memory_mb} MB memory, {app.cpus} CPU, port {port}")
     work.undo.callback(_remove_container, work)

@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
 
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from apps.accounts.models import User
+from apps.deployments import changes
+from apps.deployments.changes import Change, Record
 from apps.deployments.models import RUNNING, UNFINISHED, Deployment, Status
-from apps.projects.models import App
+from apps.projects.models import App, EnvironmentVariable
 from apps.projects.selectors import apps_visible_to
 
 LEASE_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Unapplied:
+    """Changes of an app that its running version does not have."""
+
+    changes: list[Change] = field(default_factory=list)
+    number: int | None = None
+    """The unfinished deployment that takes them up; None when nobody has asked yet."""
+    keeps_commit: bool = True
+    """Whether applying them deploys the same commit again."""
+    commit: str = ""
+    """The live one."""
 
 
 def deployments_visible_to(user: User) -> QuerySet[Deployment]:
@@ -22,6 +40,7 @@ def deployments_visible_to(user: User) -> QuerySet[Deployment]:
     return (
         Deployment.objects.filter(Exists(visible))
         .select_related("app__project", "requested_by")
+        .defer("made_from")
         .order_by("-id")
     )
 
@@ -35,15 +54,16 @@ def deployments_of(app: App) -> QuerySet[Deployment]:
     return (
         Deployment.objects.filter(app=app)
         .select_related("app__project", "requested_by")
+        .defer("made_from")
         .order_by("-id")
     )
 
 
-def recent_deployments(app: App, count: int) -> tuple[list[Deployment], Deployment | None]:
-    """The newest ones, and the live one, which need not be among them. One query."""
-    newest = Q(pk__in=deployments_of(app).values("pk")[:count])
-    found = list(deployments_of(app).filter(newest | Q(status=Status.LIVE)))
-    return found[:count], next((d for d in found if d.status == Status.LIVE), None)
+def recent_and_live(app: App, count: int) -> tuple[list[Deployment], Deployment | None]:
+    """The newest deployments and the live one, wherever it stands, in one query."""
+    newest = Deployment.objects.filter(app=app).order_by("-id").values("pk")[:count]
+    rows = list(deployments_of(app).filter(Q(status=Status.LIVE) | Q(pk__in=newest)))
+    return rows[:count], next((d for d in rows if d.status == Status.LIVE), None)
 
 
 def live_deployment(app: App) -> Deployment | None:
@@ -69,6 +89,53 @@ def with_state(apps: QuerySet[App]) -> QuerySet[App]:
     """Annotate `active_status`: the status of an unfinished deployment, or None."""
     newest = Deployment.objects.filter(app=OuterRef("pk"), status__in=UNFINISHED).order_by("-id")
     return apps.annotate(active_status=Subquery(newest.values("status")[:1]))
+
+
+def with_records(apps: QuerySet[App]) -> QuerySet[App]:
+    """Annotate what is compared to know changes that are not live: `live_record` and
+    `live_commit`, and `active_record` and `active_number` of an unfinished deployment."""
+    of_app = Deployment.objects.filter(app=OuterRef("pk"))
+    live = of_app.filter(status=Status.LIVE)
+    active = of_app.filter(status__in=UNFINISHED).order_by("-id")
+    return apps.annotate(
+        live_record=Subquery(live.values("made_from")[:1]),
+        live_commit=Subquery(live.values("commit")[:1]),
+        active_record=Subquery(active.values("made_from")[:1]),
+        active_number=Subquery(active.values("number")[:1]),
+    )
+
+
+def unapplied(app: App, variables: Iterable[EnvironmentVariable] | None = None) -> Unapplied:
+    """What is set and not live, of an app that has the attributes of `with_records`.
+
+    Asks the database only when variables changed since, and `variables` are not at hand.
+    """
+    live: Record | None = app.live_record  # type: ignore[attr-defined]
+    if live is None:
+        return Unapplied()
+    now: dict[str, Any]
+    if live["environment"] == changes.environment_of(app):
+        now = {**live, "settings": changes.settings_of(app)}
+    else:
+        now = changes.record(app, app.variables.all() if variables is None else variables)
+    found = changes.difference(live, now)
+    active: Record | None = app.active_record  # type: ignore[attr-defined]
+    waiting = app.active_status == Status.QUEUED  # type: ignore[attr-defined]
+    # One that has not read them yet will.
+    taken_up = (
+        waiting
+        or active is None
+        or (
+            active["settings"] == now["settings"]
+            and active["environment"] == changes.environment_of(app)
+        )
+    )
+    return Unapplied(
+        changes=found,
+        number=app.active_number if taken_up else None,  # type: ignore[attr-defined]
+        keeps_commit=changes.same_source(live, app),
+        commit=app.live_commit,  # type: ignore[attr-defined]
+    )
 
 
 def work_waiting() -> bool:

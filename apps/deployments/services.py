@@ -8,7 +8,9 @@ from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.deployments import events, lifecycle
+from apps.deployments.changes import same_source
 from apps.deployments.models import Deployment, Status
+from apps.deployments.selectors import deployments_of, live_deployment, unfinished_deployment
 from apps.deployments.tasks import apply_wishes, run_deployments
 from apps.engine.sources import check_ref
 from apps.projects.models import App
@@ -21,10 +23,12 @@ def deployment_request(
     ref: str = "",
     trigger: str = Deployment.Trigger.MANUAL,
     no_cache: bool = False,
+    commit: str = "",
 ) -> Deployment:
-    """Queue a deployment of `ref` (the app's branch when empty).
+    """Queue a deployment of `ref` (the app's branch when empty), or of the very `commit` that an
+    earlier deployment found there.
 
-    An older request for the same ref that still waits is skipped: this one takes its place.
+    An older request for the same that still waits is skipped: this one takes its place.
     Raises `InvalidSource` for a ref that is none.
     """
     wanted = check_ref(ref) if ref else app.branch
@@ -36,10 +40,13 @@ def deployment_request(
             trigger=trigger,
             requested_by=requested_by,
             no_cache=no_cache,
+            commit=commit,
         )
         older = Deployment.objects.filter(
             app=app, ref=wanted, status=Status.QUEUED, pk__lt=deployment.pk
         )
+        if commit:
+            older = older.filter(commit=commit)
         for waiting in older:
             lifecycle.move(waiting, Status.SKIPPED, failure=f"#{deployment.number} took its place.")
         transaction.on_commit(run_deployments.delay)
@@ -47,6 +54,21 @@ def deployment_request(
             lambda: events.deployment_changed(deployment_id=deployment.pk, app_id=app.pk)
         )
     return deployment
+
+
+def changes_apply(*, app: App, requested_by: User | None) -> Deployment:
+    """Bring what is set for the app into its running version, with the code it has.
+
+    The commit of the deployment at work, else of the live one, is deployed again; the branch
+    where repository or branch are others now. One that still waits takes all up by itself.
+    """
+    waiting = deployments_of(app).filter(status=Status.QUEUED).first()
+    if waiting is not None:
+        return waiting
+    base = unfinished_deployment(app) or live_deployment(app)
+    if base is None or base.made_from is None or not same_source(base.made_from, app):
+        return deployment_request(app=app, requested_by=requested_by)
+    return deployment_request(app=app, requested_by=requested_by, ref=base.ref, commit=base.commit)
 
 
 def deployment_cancel(*, deployment: Deployment, by: User | None) -> bool:

@@ -13,6 +13,7 @@ urlpatterns = [
     path("deployments/", views.deployment_list, name="deployment_list"),
     path(f"{APP}deployments/", views.app_deployments, name="app_deployments"),
     path(f"{APP}deploy/", views.app_deploy, name="app_deploy"),
+    path(f"{APP}apply/", views.app_apply, name="app_apply"),
     path(f"{APP}stop/", views.app_stop, name="app_stop"),
     path(f"{APP}start/", views.app_start, name="app_start"),
     path(f"{APP}restart/", views.app_restart, name="app_restart"),

@@ -74,6 +74,14 @@ def app_deploy(request: HttpRequest, project: str, app: str) -> HttpResponse:
     return redirect("deployment", project, app, deployment.number)
 
 
+@require_POST
+def app_apply(request: HttpRequest, project: str, app: str) -> HttpResponse:
+    """Bring changed settings and variables into the running version."""
+    found = find_app(request, project, app)
+    deployment = services.changes_apply(app=found, requested_by=cast(User, request.user))
+    return redirect("deployment", project, app, deployment.number)
+
+
 # --------------------------------------------------------------------------------- one deployment
 
 

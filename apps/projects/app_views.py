@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, cast
 
 from django.contrib import messages
@@ -16,7 +17,7 @@ from apps.accounts.models import User
 from apps.deployments import services as deployment_services
 from apps.deployments.feeds import of_app
 from apps.deployments.models import Status
-from apps.deployments.selectors import live_deployment, recent_deployments, with_state
+from apps.deployments.selectors import recent_and_live, unapplied, with_records, with_state
 from apps.domains.selectors import domains_of
 from apps.live.pages import live_page, render_page
 from apps.metrics.cards import usage_now
@@ -44,13 +45,17 @@ TABS = {
 
 
 def find_app(request: HttpRequest, project: str, app: str) -> App:
-    """The app of that address, with `active_status`; 404 when the person may not see it."""
-    visible = with_state(apps_visible_to(cast(User, request.user)))
+    """The app of that address, with what `with_state` and `with_records` add; 404 when the person
+    may not see it."""
+    visible = with_records(with_state(apps_visible_to(cast(User, request.user))))
     return get_object_or_404(visible, project__slug=project, slug=app)
 
 
-def app_frame(app: App, tab: str) -> dict[str, Any]:
-    """What `app.html` needs to draw head and tabs around the page of `tab`."""
+def app_frame(
+    app: App, tab: str, *, variables: Iterable[EnvironmentVariable] | None = None
+) -> dict[str, Any]:
+    """What `app.html` needs to draw head and tabs around the page of `tab`. A page that has read
+    the app's variables hands them over."""
     project = app.project
     crumbs: list[tuple[str, str | None]] = [
         ("Projects", reverse("dashboard")),
@@ -69,6 +74,7 @@ def app_frame(app: App, tab: str) -> dict[str, Any]:
         "tab": tab,
         # A form that came back with errors has an address of its own, where nothing can be read.
         "tab_path": reverse(TABS[tab], args=[project.slug, app.slug]),
+        "unapplied": unapplied(app, variables),
     }
 
 
@@ -76,7 +82,7 @@ def app_frame(app: App, tab: str) -> dict[str, Any]:
 @live_page(of_overview)
 def app(request: HttpRequest, project: str, app: str) -> HttpResponse:
     found = find_app(request, project, app)
-    recent, live = recent_deployments(found, RECENT)
+    recent, live = recent_and_live(found, RECENT)
     newest = recent[0] if recent else None
     context = {
         **app_frame(found, "Overview"),
@@ -99,16 +105,12 @@ def _wants_part(request: HttpRequest) -> bool:
 
 
 def _environment_page(request: HttpRequest, app: App, **more: Any) -> HttpResponse:
-    live = live_deployment(app) if app.environment_changed_at else None
-    began = live.started_at if live else None
+    variables = list(variables_of(app))
     context = {
-        **app_frame(app, "Environment"),
-        "variables": list(variables_of(app)),
+        **app_frame(app, "Environment", variables=variables),
+        "variables": variables,
         "form": VariableForm(app=app),
         "paste": PasteForm(),
-        "is_pending": bool(
-            began and app.environment_changed_at and app.environment_changed_at > began
-        ),
     }
     context |= more
     return render_page(request, "app_environment.html", context, parts="_app_head.html")

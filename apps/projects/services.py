@@ -9,6 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from apps.accounts.models import User
+from apps.deployments import events
 from apps.projects.models import App, EnvironmentVariable, Project, address_label
 
 
@@ -61,6 +62,7 @@ def app_update(*, app: App, **settings: Any) -> App:
     for name, value in settings.items():
         setattr(app, name, value)
     app.save(update_fields=list(settings))
+    _announce(app)
     return app
 
 
@@ -133,3 +135,9 @@ def variable_delete(*, variable: EnvironmentVariable) -> None:
 def _environment_changed(app: App) -> None:
     app.environment_changed_at = timezone.now()
     app.save(update_fields=["environment_changed_at"])
+    _announce(app)
+
+
+def _announce(app: App) -> None:
+    """Open pages of the app say what is not live yet."""
+    transaction.on_commit(lambda: events.app_changed(app_id=app.pk))

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import pytest
 from django.test import Client
-from django.utils import timezone
 
 from apps.accounts.models import User
-from apps.deployments.models import Deployment, Status
 from apps.projects.models import App, EnvironmentVariable
 from apps.projects.services import variables_save
 
@@ -174,17 +170,6 @@ def test_a_deleted_variable_is_gone(inside: Client, web: App) -> None:
     variables_save(app=web, values={"A": "1", "B": "2"}, changed_by=None)
     inside.post(f"{E}{web.variables.get(name='A').pk}/delete/")
     assert stored(web) == {"B": "2"}
-
-
-@pytest.mark.parametrize(("hours", "told"), [(-1, True), (1, False)])
-def test_it_tells_when_changes_are_not_live_yet(
-    inside: Client, web: App, hours: int, told: bool
-) -> None:
-    began = timezone.now() + timedelta(hours=hours)
-    Deployment.objects.create(app=web, number=1, ref="main", status=Status.LIVE, started_at=began)
-    variables_save(app=web, values={"A": "1"}, changed_by=None)
-    page = inside.get(E).content.decode()
-    assert ("Changed after the last deployment" in page) is told
 
 
 @pytest.mark.parametrize("path", ["save/", "paste/", "1/delete/"])

@@ -1,0 +1,135 @@
+"""What a deployment was made from, and what has changed since.
+
+The record says enough to name a difference and nothing that a secret could be read from: of a
+variable's value it holds a keyed fingerprint only. `difference` is pure: two records in, a list out.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from django.utils.crypto import salted_hmac
+
+from apps.projects.models import App, EnvironmentVariable
+
+Record = Mapping[str, Any]
+"""settings: name → value; environment: when variables last changed; key: which key made the
+fingerprints; variables: name → [fingerprint, scope]."""
+
+LABELS = {
+    "repository": "Repository",
+    "branch": "Branch",
+    "root_directory": "Root directory",
+    "dockerfile": "Dockerfile",
+    "port": "Port",
+    "health_path": "Health check path",
+    "memory_mb": "Memory limit",
+    "cpus": "CPU limit",
+}
+"""The settings that a deployment is made from, as the settings page calls them."""
+UNITS = {"memory_mb": " MB", "cpus": " CPU"}
+NOTHING = {"port": "automatic", "root_directory": "top"}
+"""What an empty setting means."""
+SOURCE = ("repository", "branch")
+"""Where these are others, the commit that is live says nothing about what to deploy."""
+SCOPES = {"r": "run time", "b": "build time", "rb": "run and build time"}
+_SALT = "mist.variable-fingerprint"
+_DIGITS = 24
+
+
+@dataclass(frozen=True)
+class Change:
+    """One difference between what is live and what is set."""
+
+    name: str
+    what: str
+    is_variable: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.what}" if self.is_variable else f"{self.name}, {self.what}"
+
+
+def settings_of(app: App) -> dict[str, Any]:
+    """The app's settings that a deployment is made from, as JSON holds them."""
+    values = {name: getattr(app, name) for name in LABELS}
+    return values | {"cpus": _number(app.cpus)}
+
+
+def environment_of(app: App) -> str:
+    """When the variables last changed: the same text means the same variables."""
+    changed: dt.datetime | None = app.environment_changed_at
+    return changed.isoformat() if changed else ""
+
+
+def record(app: App, variables: Iterable[EnvironmentVariable]) -> dict[str, Any]:
+    """What a deployment of the app is made from. `variables` must have been read after `app`: then
+    a change in between is seen as one later."""
+    return {
+        "settings": settings_of(app),
+        "environment": environment_of(app),
+        "key": _fingerprint(app, "", ""),
+        "variables": {v.name: [_fingerprint(app, v.name, v.value), _scope(v)] for v in variables},
+    }
+
+
+def difference(before: Record, now: Record) -> list[Change]:
+    """What changed from the one record to the other: settings first, then variables by name."""
+    return [*_settings(before["settings"], now["settings"]), *_variables(before, now)]
+
+
+def same_source(before: Record, app: App) -> bool:
+    """Whether the app's code still comes from where it came from then."""
+    return all(before["settings"].get(name) == getattr(app, name) for name in SOURCE)
+
+
+def _settings(before: Record, now: Record) -> list[Change]:
+    return [
+        Change(label, f"{_shown(name, before.get(name))} → {_shown(name, now[name], unit=True)}")
+        for name, label in LABELS.items()
+        if before.get(name) != now[name]
+    ]
+
+
+def _variables(before: Record, now: Record) -> list[Change]:
+    old, new = before["variables"], now["variables"]
+    # With another secret key every fingerprint is another one: then values cannot be compared.
+    comparable = before["key"] == now["key"]
+    found = []
+    for name in sorted(old.keys() | new.keys()):
+        if name not in old:
+            what = "added"
+        elif name not in new:
+            what = "removed"
+        elif comparable and old[name][0] != new[name][0]:
+            what = "changed"
+        elif old[name][1] != new[name][1]:
+            what = f"moved from {SCOPES[old[name][1]]} to {SCOPES[new[name][1]]}"
+        else:
+            continue
+        found.append(Change(name, what, is_variable=True))
+    return found
+
+
+def _shown(name: str, value: Any, *, unit: bool = False) -> str:
+    if value in (None, ""):
+        return NOTHING.get(name, "none")
+    return f"{value}{UNITS.get(name, '') if unit else ''}"
+
+
+def _number(value: Decimal | float | int) -> str:
+    """`1` and `0.5`, whatever the column's digits."""
+    return f"{Decimal(str(value)).normalize():f}"
+
+
+def _scope(variable: EnvironmentVariable) -> str:
+    return ("r" if variable.at_runtime else "") + ("b" if variable.at_build else "")
+
+
+def _fingerprint(app: App, name: str, value: str) -> str:
+    # The app and the name are part of it, so that equal values cannot be told by their prints.
+    message = f"{app.pk}\0{name}\0{value}"
+    return salted_hmac(_SALT, message, algorithm="sha256").hexdigest()[:_DIGITS]
