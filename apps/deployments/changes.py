@@ -1,7 +1,8 @@
 """What a deployment was made from, and what has changed since.
 
 The record says enough to name a difference and nothing that a secret could be read from: of a
-variable's value it holds a keyed fingerprint only. `difference` is pure: two records in, a list out.
+variable's value it holds a keyed fingerprint only. `difference` is pure: two records in, a list
+out.
 """
 
 from __future__ import annotations

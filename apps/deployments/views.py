@@ -11,7 +11,7 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from apps.accounts.models import User
 from apps.deployments import services
@@ -28,7 +28,8 @@ from apps.deployments.selectors import (
 )
 from apps.deployments.stages import rail
 from apps.live.pages import live_page, render_page
-from apps.projects.app_views import app_frame, find_app
+from apps.projects.app_views import app_frame, ask_about, find_app
+from apps.projects.confirmation import Question
 from apps.projects.models import App
 
 ROWS = 50
@@ -151,9 +152,23 @@ def _wish(
     return redirect("app", project, app)
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def app_stop(request: HttpRequest, project: str, app: str) -> HttpResponse:
+    if request.method != "POST":
+        return _ask_to_stop(request, find_app(request, project, app))
     return _wish(request, project, app, services.app_stop, "stopped")
+
+
+def _ask_to_stop(request: HttpRequest, app: App) -> HttpResponse:
+    question = Question(
+        heading=f"Stop {app.slug}?",
+        text=f"{app.host} and the app's domains will not answer until you start it again. "
+        "Data and settings stay as they are.",
+        button=f"Stop {app.slug}",
+        back=reverse("app", args=[app.project.slug, app.slug]),
+        keep="Keep running",
+    )
+    return ask_about(request, app, question, last="Stop")
 
 
 @require_POST

@@ -7,7 +7,8 @@ from typing import cast
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
-from django.views.decorators.http import require_http_methods, require_POST
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods
 
 from apps.accounts.models import User
 from apps.deployments.feeds import of_app
@@ -16,7 +17,8 @@ from apps.domains.selectors import domains_of
 from apps.domains.services import domain_add, domain_remove
 from apps.engine.errors import InvalidSource
 from apps.live.pages import live_page, render_page
-from apps.projects.app_views import app_frame, find_app
+from apps.projects.app_views import app_frame, ask_about, find_app
+from apps.projects.confirmation import Question
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -39,9 +41,20 @@ def app_domains(request: HttpRequest, project: str, app: str) -> HttpResponse:
     return render_page(request, "app_domains.html", context, parts="_app_head.html")
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def domain_delete(request: HttpRequest, project: str, app: str, pk: int) -> HttpResponse:
-    domain = get_object_or_404(domains_of(find_app(request, project, app)), pk=pk)
+    found = find_app(request, project, app)
+    domain = get_object_or_404(domains_of(found), pk=pk)
+    if request.method != "POST":
+        question = Question(
+            heading=f"Remove {domain}?",
+            text=f"Within a second visitors of {domain} no longer reach {found.slug}. "
+            "Its other addresses go on to work.",
+            button="Remove domain",
+            back=reverse("app_domains", args=[project, app]),
+            keep="Keep domain",
+        )
+        return ask_about(request, found, question, last="Remove domain")
     domain_remove(domain=domain)
     messages.success(request, f"{domain} was removed.")
     return redirect("app_domains", project, app)

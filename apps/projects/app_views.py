@@ -23,6 +23,7 @@ from apps.live.pages import live_page, render_page
 from apps.metrics.cards import usage_now
 from apps.metrics.feeds import of_overview
 from apps.projects import services
+from apps.projects.confirmation import Question, ask
 from apps.projects.environment_forms import DeleteForm, PasteForm, VariableForm
 from apps.projects.forms import AppForm
 from apps.projects.models import App, EnvironmentVariable
@@ -51,31 +52,40 @@ def find_app(request: HttpRequest, project: str, app: str) -> App:
     return get_object_or_404(visible, project__slug=project, slug=app)
 
 
-def app_frame(
-    app: App, tab: str, *, variables: Iterable[EnvironmentVariable] | None = None
-) -> dict[str, Any]:
-    """What `app.html` needs to draw head and tabs around the page of `tab`. A page that has read
-    the app's variables hands them over."""
+def app_crumbs(app: App, last: str = "") -> list[tuple[str, str | None]]:
+    """The way to the app, or to the page `last` of it."""
     project = app.project
     crumbs: list[tuple[str, str | None]] = [
         ("Projects", reverse("dashboard")),
         (project.slug, reverse("project", args=[project.slug])),
     ]
-    if tab == "Overview":
-        crumbs.append((app.slug, None))
-    else:
-        crumbs += [(app.slug, reverse("app", args=[project.slug, app.slug])), (tab, None)]
+    if not last:
+        return [*crumbs, (app.slug, None)]
+    return [*crumbs, (app.slug, reverse("app", args=[project.slug, app.slug])), (last, None)]
+
+
+def app_frame(
+    app: App, tab: str, *, variables: Iterable[EnvironmentVariable] | None = None
+) -> dict[str, Any]:
+    """What `app.html` needs to draw head and tabs around the page of `tab`. A page that has read
+    the app's variables hands them over."""
     return {
         "title": app.slug if tab == "Overview" else f"{tab} · {app.slug}",
-        "crumbs": crumbs,
+        "crumbs": app_crumbs(app, "" if tab == "Overview" else tab),
         "nav": "projects",
-        "project": project,
+        "project": app.project,
         "app": app,
         "tab": tab,
         # A form that came back with errors has an address of its own, where nothing can be read.
-        "tab_path": reverse(TABS[tab], args=[project.slug, app.slug]),
+        "tab_path": reverse(TABS[tab], args=[app.project.slug, app.slug]),
         "unapplied": unapplied(app, variables),
     }
+
+
+def ask_about(request: HttpRequest, app: App, question: Question, *, last: str) -> HttpResponse:
+    """A question about the app or a part of it."""
+    frame = {"crumbs": app_crumbs(app, last), "nav": "projects", "project": app.project}
+    return ask(request, question, frame)
 
 
 @require_safe
@@ -193,9 +203,19 @@ def _value(
     return render(request, "_variable_value.html", context)
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def variable_delete(request: HttpRequest, project: str, app: str, pk: int) -> HttpResponse:
-    variable = _variable(find_app(request, project, app), pk)
+    found = find_app(request, project, app)
+    variable = _variable(found, pk)
+    if request.method != "POST":
+        question = Question(
+            heading=f"Delete {variable.name}?",
+            text="Its value is lost. The running version keeps it until you apply the change.",
+            button=f"Delete {variable.name}",
+            back=reverse("app_environment", args=[project, app]),
+            keep="Keep variable",
+        )
+        return ask_about(request, found, question, last="Delete variable")
     services.variable_delete(variable=variable)
     messages.success(request, f"{variable.name} was deleted.")
     return redirect("app_environment", project, app)

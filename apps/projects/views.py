@@ -10,13 +10,14 @@ from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from apps.accounts.models import User
 from apps.deployments.feeds import anything
 from apps.deployments.models import UNFINISHED
 from apps.live.pages import live_page, render_page
 from apps.projects import services
+from apps.projects.confirmation import Question, ask
 from apps.projects.forms import AppForm, ProjectForm
 from apps.projects.models import App, Project
 from apps.projects.selectors import projects_visible_to
@@ -93,9 +94,11 @@ def project(request: HttpRequest, project: str) -> HttpResponse:
     return render_page(request, "project.html", context)
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def project_delete(request: HttpRequest, project: str) -> HttpResponse:
     found = _project(request, project)
+    if request.method != "POST":
+        return _ask_to_delete(request, found)
     if services.project_delete(project=found):
         messages.success(request, f"Project {found} was deleted.")
         return redirect("dashboard")
@@ -104,6 +107,24 @@ def project_delete(request: HttpRequest, project: str) -> HttpResponse:
         f"{found} still has apps. Delete them first; one that was just deleted takes a moment.",
     )
     return redirect("project", found.slug)
+
+
+def _ask_to_delete(request: HttpRequest, project: Project) -> HttpResponse:
+    home = reverse("project", args=[project.slug])
+    question = Question(
+        heading=f"Delete project {project}?",
+        text=f"The name {project} is free for others again. The project has no apps, so nothing "
+        "stops running.",
+        button=f"Delete {project}",
+        back=home,
+        keep="Keep project",
+    )
+    frame = {
+        "crumbs": [("Projects", reverse("dashboard")), (project.slug, home), ("Delete", None)],
+        "nav": "projects",
+        "project": project,
+    }
+    return ask(request, question, frame)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

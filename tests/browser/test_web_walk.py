@@ -175,8 +175,8 @@ def test_the_whole_path_from_the_set_up_link_to_the_apps_own_page(
     assert mist.visit("shop.example.com") == (200, "python VERSION 2")
 
     page.goto(f"{mist.url}/projects/shop/apps/web/")
-    page.get_by_role("button", name="Stop", exact=True).click()
-    page.locator("#stop-dialog").get_by_role("button", name="Stop web").click()
+    page.get_by_role("link", name="Stop", exact=True).click()
+    page.locator("#confirm").get_by_role("button", name="Stop web").click()
     head_status(page, "Stopped")
     page.get_by_role("button", name="Start", exact=True).click()
     head_status(page, "Running")

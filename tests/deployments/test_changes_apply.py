@@ -58,6 +58,7 @@ def change(web: App) -> None:
 
 
 def test_a_deployment_records_what_it_is_made_from_and_no_value(live: Deployment) -> None:
+    assert live.made_from is not None
     assert live.made_from["settings"]["memory_mb"] == 512
     assert set(live.made_from["variables"]) == {"API_KEY", "OLD"}
     assert SECRET not in str(live.made_from)
@@ -171,6 +172,7 @@ def test_applying_goes_on_from_the_deployment_at_work(
     pipeline.run(running)
     last = work()
     assert last.commit == newer.sha
+    assert last.made_from is not None
     assert last.made_from["settings"]["memory_mb"] == 2048
 
 
