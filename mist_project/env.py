@@ -6,6 +6,7 @@ import os
 import secrets
 import tempfile
 from pathlib import Path
+from typing import ClassVar
 
 import environ
 
@@ -18,11 +19,25 @@ def data_dir() -> Path:
     return Path(env.str("MIST_DATA_DIR", default=default)).expanduser().resolve()
 
 
-def read_settings_file(folder: Path) -> None:
-    """Take up `mist.env` of the data directory; the environment wins over it."""
+class _File(environ.Env):  # type: ignore[misc]
+    """Reads a settings file into a dictionary instead of the environment."""
+
+    ENVIRON: ClassVar[dict[str, str]] = {}
+
+
+def read_settings_file(folder: Path) -> frozenset[str]:
+    """Take up `mist.env` of the data directory; the environment wins over it.
+
+    Returns the names whose value is the file's.
+    """
     path = folder / "mist.env"
-    if path.is_file():
-        environ.Env.read_env(str(path), overwrite=False)
+    if not path.is_file():
+        return frozenset()
+    environ.Env.read_env(str(path), overwrite=False)
+    _File.ENVIRON.clear()
+    _File.read_env(str(path))
+    # By value: a process that Mist starts inherits what its parent took from the file.
+    return frozenset(n for n, value in _File.ENVIRON.items() if os.environ.get(n) == value)
 
 
 def keep_once(path: Path, make: str) -> str:

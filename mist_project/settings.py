@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from apps.engine.base import EngineConfig
+from mist_project import __version__
 from mist_project.env import data_dir, env, instance_id, read_settings_file, secret_key
 
 MIST_DATA_DIR = data_dir()
-read_settings_file(MIST_DATA_DIR)
+MIST_VERSION = __version__
+MIST_FROM_FILE = read_settings_file(MIST_DATA_DIR)
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 # ------------------------------------------------------------------------------------------ Mist

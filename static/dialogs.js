@@ -5,18 +5,18 @@
   if (!dialog) return;
   let opener = null;
 
-  const ask = async (link) => {
+  const ask = async (address, from) => {
     let answer;
     try {
-      answer = await fetch(link.href, { headers: { "HX-Request": "true" }, redirect: "error" });
+      answer = await fetch(address, { headers: { "HX-Request": "true" }, redirect: "error" });
     } catch {
       answer = null;
     }
     if (answer?.status !== 200) {
-      location.assign(link.href);
+      location.assign(address);
       return;
     }
-    opener = link;
+    opener = from;
     dialog.innerHTML = await answer.text();
     dialog.showModal();
   };
@@ -25,7 +25,7 @@
     const link = event.target.closest("a[data-confirm]");
     if (link && !event.defaultPrevented && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
       event.preventDefault();
-      ask(link);
+      ask(link.href, link);
     }
     // Its own button, or a click beside the panel.
     if (event.target === dialog || event.target.closest("#confirm [data-dialog-close]")) {
@@ -33,6 +33,7 @@
       dialog.close();
     }
   });
+  document.addEventListener("mist:ask", (event) => ask(event.detail, document.activeElement));
   dialog.addEventListener("close", () => {
     // A menu that held the link is closed by now: then its button gets the focus.
     const menu = opener?.closest("[popover]");

@@ -2,13 +2,6 @@
 // so that they also serve what HTMX swaps in.
 (() => {
   const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
-  const root = document.documentElement;
-
-  const toggleTheme = () => {
-    const theme = root.classList.toggle("dark") ? "dark" : "light";
-    document.cookie = `mist_theme=${theme};path=/;max-age=31536000;samesite=lax`;
-    dispatchEvent(new Event("mist:theme"));
-  };
 
   const copy = async (button) => {
     try {
@@ -37,7 +30,6 @@
   document.addEventListener("click", (event) => {
     const found = (selector) => event.target.closest(selector);
     let button;
-    if (found("[data-theme-toggle]")) toggleTheme();
     if ((button = found("[data-copy]"))) copy(button);
     if ((button = found("[data-show-password]"))) showPassword(button);
     if ((button = found("[data-toast-close]"))) button.closest(".toast").remove();
@@ -58,14 +50,6 @@
   });
   addEventListener("pageshow", (event) => {
     if (event.persisted) $$('button[aria-busy="true"]').forEach((b) => b.removeAttribute("aria-busy"));
-  });
-
-  // Ctrl K opens the search page.
-  document.addEventListener("keydown", (event) => {
-    const link = document.querySelector("[data-search]");
-    if (!link || !(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== "k") return;
-    event.preventDefault();
-    location.assign(link.href);
   });
 
   // Tabs: bring the current one into view on phones.

@@ -34,6 +34,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    shortcuts = models.BooleanField("single-key shortcuts", default=True)
 
     objects: ClassVar[UserManager] = UserManager()
 

@@ -14,6 +14,12 @@ def account_update(*, user: User, name: str) -> None:
     user.save(update_fields=["name"])
 
 
+def shortcuts_set(*, user: User, on: bool) -> None:
+    """Whether a single key does something on the person's pages."""
+    user.shortcuts = on
+    user.save(update_fields=["shortcuts"])
+
+
 def password_set(*, user: User, password: str) -> None:
     """Give the user a (checked) new password. Every session of theirs ends with that."""
     user.set_password(password)

@@ -10,4 +10,6 @@ urlpatterns = [
     path("login/", views.login, name="login"),
     path("logout/", views.logout, name="logout"),
     path("account/", views.account, name="account"),
+    path("account/theme/", views.theme, name="theme"),
+    path("account/shortcuts/", views.shortcuts, name="shortcuts"),
 ]

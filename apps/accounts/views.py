@@ -17,8 +17,12 @@ from django.views.decorators.http import require_http_methods, require_POST
 from apps.accounts.forms import AccountForm, LoginForm, PasswordForm
 from apps.accounts.models import User
 from apps.accounts.selectors import anyone_exists
-from apps.accounts.services import account_update, password_set
+from apps.accounts.services import account_update, password_set, shortcuts_set
 from apps.deployments import events
+
+THEME_COOKIE = "mist_theme"
+THEMES = ("light", "dark")
+THEME_SECONDS = 365 * 86_400
 
 
 def where_to(request: HttpRequest) -> str:
@@ -64,6 +68,26 @@ def logout(request: HttpRequest) -> HttpResponse:
     auth.logout(request)
     events.access_changed(user_id=user.pk)
     return redirect("login")
+
+
+@require_POST
+def theme(request: HttpRequest) -> HttpResponse:
+    """Light, dark or, with no cookie, the system's own."""
+    answer = redirect(where_to(request))
+    wanted = request.POST.get("theme", "")
+    if wanted in THEMES:
+        answer.set_cookie(THEME_COOKIE, wanted, max_age=THEME_SECONDS, samesite="Lax")
+    else:
+        answer.delete_cookie(THEME_COOKIE, samesite="Lax")
+    return answer
+
+
+@require_POST
+def shortcuts(request: HttpRequest) -> HttpResponse:
+    on = request.POST.get("shortcuts") == "on"
+    shortcuts_set(user=cast(User, request.user), on=on)
+    messages.success(request, f"Single-key shortcuts are {'on' if on else 'off'}.")
+    return redirect("account")
 
 
 @sensitive_post_parameters("current", "new")

@@ -54,6 +54,8 @@ def move(deployment: Deployment, to: Status, **fields: Any) -> None:
     fields |= {"status": to, "stages": stages}
     if to in _ENDS or to in (Status.LIVE, Status.SKIPPED):
         fields.setdefault("finished_at", timezone.now())
+    if to not in (*RUNNING, Status.LIVE):
+        fields["made_from"] = None  # Nothing is compared with it any more.
     changed = Deployment.objects.filter(
         pk=deployment.pk, status=was, owner=deployment.owner
     ).update(**fields)

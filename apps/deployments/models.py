@@ -71,8 +71,9 @@ class Deployment(models.Model):
     """How long the last good health check took."""
 
     made_from = models.JSONField(null=True, blank=True, editable=False)
-    """Settings and fingerprints of variables, see `changes`; None before the work began, and for
-    deployments that are older than this record. Lists do without it: it may be some KB."""
+    """Settings and fingerprints of variables, see `changes`. None before the work began, when the
+    deployment is neither live nor at work any more, and for those older than this record. It may
+    be some KB: lists do without it."""
 
     stages = models.JSONField(default=dict, blank=True)
     """Status → [begin, end or null], in seconds since the epoch."""
@@ -93,6 +94,8 @@ class Deployment(models.Model):
         indexes = (
             models.Index(fields=("status", "id"), name="deployment_queue"),
             models.Index(fields=("app", "-id"), name="deployment_of_app"),
+            models.Index(fields=("commit",), name="deployment_of_commit"),
+            models.Index(fields=("number", "-id"), name="deployment_of_number"),
         )
         constraints = (
             models.UniqueConstraint(fields=("app", "number"), name="deployment_number_per_app"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from django.conf import settings
@@ -13,12 +13,13 @@ from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from apps.accounts.models import User
 from apps.deployments.models import UNFINISHED, Deployment
 from apps.deployments.selectors import deployments_visible_to
+from apps.engine.connect import get_engine
+from apps.engine.errors import EngineError
 from apps.projects.models import App, Project
 from apps.projects.selectors import apps_visible_to, projects_visible_to
 
 CARD_APPS = 5
 """Apps that a project's card names; the rest is a number."""
-FOUND_MAX = 50
 DOWN = (App.Observed.CRASHED, App.Observed.RESTARTING)
 TROUBLE = (*DOWN, App.Observed.UNHEALTHY)
 
@@ -169,7 +170,7 @@ def _calm(observed: str, is_active: bool) -> int:
     return 1 if is_active else 2
 
 
-def mark_active(apps: Iterable[App], active: dict[int, str]) -> None:
+def mark_active(apps: Iterable[App], active: Mapping[int, str]) -> None:
     """Give each app the attribute `active_status`, as `with_state` does in the database."""
     for app in apps:
         app.active_status = active.get(app.pk)  # type: ignore[attr-defined]
@@ -193,18 +194,13 @@ def troubled_apps(user: User) -> QuerySet[App]:
     return wanted.order_by("observed", "slug")
 
 
-def search(user: User, query: str) -> tuple[list[Project], list[App]]:
-    """Projects and apps whose name, address or repository holds the words; the best 50 each."""
-    words = query.lower().replace("/", " ").split()
-    if not words:
-        return [], []
-    projects, apps = projects_visible_to(user), apps_visible_to(user)
-    for part in words:
-        projects = projects.filter(slug__contains=part)
-        apps = apps.filter(
-            Q(slug__contains=part)
-            | Q(project__slug__contains=part)
-            | Q(label__contains=part)
-            | Q(repository__icontains=part)
-        )
-    return list(projects[:FOUND_MAX]), list(apps.order_by("project__slug", "slug")[:FOUND_MAX])
+def engine_state() -> tuple[str, str]:
+    """The Docker engine's version, or why there is none: one of the two is empty."""
+    try:
+        return get_engine().containers.info().version, ""
+    except EngineError as error:
+        return "", error.sentence
+
+
+def proxy_runs() -> bool:
+    return get_engine().proxy.running()

@@ -13,4 +13,6 @@ urlpatterns = [
     path("demo/", views.demo, name="demo_start"),
     path("samples/<str:name>.git/<path:rest>", views.sample_repository, name="sample_repository"),
     path("search/", views.search, name="search"),
+    path("settings/", views.instance_settings, name="settings"),
+    path("palette/", views.palette, name="palette"),
 ]

@@ -9,6 +9,7 @@ from typing import IO, Any, cast
 from django.conf import settings
 from django.contrib import auth
 from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db import DatabaseError, connection
 from django.http import (
@@ -36,10 +37,15 @@ from apps.metrics.cards import host_row_now
 from apps.metrics.feeds import of_dashboard
 from apps.projects.forms import ProjectForm
 from apps.system import selectors, services
+from apps.system.configuration import configured
+from apps.system.search import QUERY_MAX, RECENT_MAX, find, suggest
 
 CARDS = 16
 """Projects on one page of the dashboard."""
 FEED = 8
+PALETTE_MAX = 6
+FOUND_MAX = 20
+"""Results of each kind."""
 
 
 @require_safe
@@ -68,21 +74,58 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     return render_page(request, "dashboard.html", context)
 
 
+def _found(request: HttpRequest, most: int, active: dict[int, str]) -> dict[str, Any]:
+    """What the palette and the search page show for the same address."""
+    user, given = cast(User, request.user), request.GET
+    query, here = given.get("q", "").strip(), given.get("here", "")
+    found = find(user, query, most=most, active=active, here=here)
+    if not found.words:
+        recent = given.getlist("recent")[:RECENT_MAX]
+        found = suggest(user, active=active, recent=recent, here=here)
+    return {"found": found, "query": query[:QUERY_MAX]}
+
+
 @require_safe
 def search(request: HttpRequest) -> HttpResponse:
-    user = cast(User, request.user)
-    query = request.GET.get("q", "")[:200].replace("\0", "").strip()
-    projects, apps = selectors.search(user, query)
-    selectors.mark_active(apps, selectors.active_deployments() if apps else {})
+    sidebar = selectors.sidebar_of(cast(User, request.user))
     context = {
         "title": "Search",
         "crumbs": [("Search", None)],
         "nav": "search",
-        "query": query,
-        "projects": projects,
-        "apps": apps,
+        "sidebar": sidebar,
+        **_found(request, FOUND_MAX, sidebar.active),
     }
     return render(request, "search.html", context)
+
+
+@never_cache
+@require_safe
+def palette(request: HttpRequest) -> HttpResponse:
+    """The options of the command palette."""
+    active = selectors.active_deployments()
+    return render(request, "_palette.html", _found(request, PALETTE_MAX, active))
+
+
+@require_safe
+def instance_settings(request: HttpRequest) -> HttpResponse:
+    """What is configured, where it comes from and how it is changed."""
+    if not cast(User, request.user).is_staff:
+        raise PermissionDenied
+    engine, problem = selectors.engine_state()
+    context = {
+        "title": "Settings",
+        "crumbs": [("Settings", None)],
+        "nav": "settings",
+        "groups": configured(),
+        "version": settings.MIST_VERSION,
+        "data_dir": settings.MIST_DATA_DIR,
+        "file": settings.MIST_DATA_DIR / "mist.env",
+        "database": connection.vendor,
+        "engine": engine,
+        "problem": problem,
+        "proxy": selectors.proxy_runs(),
+    }
+    return render(request, "settings.html", context)
 
 
 @require_POST

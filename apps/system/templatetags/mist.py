@@ -9,7 +9,7 @@ import re
 from django import template
 from django.conf import settings
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from apps.deployments.models import RUNNING, Deployment, Status
@@ -178,6 +178,20 @@ def _status(name: str, text: str, pill: bool) -> SafeString:
         SafeString(" data-pill" if pill else ""),
         text,
     )
+
+
+@register.filter
+def marked(text: str, words: list[str]) -> SafeString:
+    """The text with each of the (lower-case) words in `<mark>`."""
+    if not words:
+        return escape(text)
+    longest_first = sorted(words, key=len, reverse=True)
+    pattern = re.compile("|".join(re.escape(word) for word in longest_first), re.IGNORECASE)
+    pieces, at = [], 0
+    for found in pattern.finditer(text):
+        pieces.append((escape(text[at : found.start()]), found[0]))
+        at = found.end()
+    return format_html_join("", "{}<mark>{}</mark>", pieces) + escape(text[at:])
 
 
 @register.filter

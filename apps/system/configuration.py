@@ -1,0 +1,134 @@
+"""How this Mist is configured, as its settings page shows it: README's table with values.
+
+A secret's value never leaves this module.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+
+DEFAULT, ENVIRONMENT, FILE = "default", "environment", "mist.env"
+HIDDEN = "••••••••"
+
+
+@dataclass(frozen=True)
+class Setting:
+    name: str
+    """The environment variable."""
+    means: str
+    default: str
+    attribute: str = ""
+    """Where its value is: in Django's settings, or, after `engine.`, in the engine's."""
+    unit: str = ""
+    secret: bool = False
+
+
+@dataclass(frozen=True)
+class Configured:
+    """One setting with what it is now."""
+
+    setting: Setting
+    value: str
+    source: str
+
+    @property
+    def is_default(self) -> bool:
+        return self.source == DEFAULT
+
+
+def _s(name: str, means: str, default: str, attribute: str = "", **more: Any) -> Setting:
+    return Setting(name, means, default, attribute or name, **more)
+
+
+GROUPS: tuple[tuple[str, str, tuple[Setting, ...]], ...] = (
+    ("Addresses", "Where the dashboard and your apps answer.", (
+        _s("MIST_URL", "Address of the dashboard in links, and whether cookies need HTTPS",
+           "this machine's address"),
+        _s("MIST_BIND", "Network address that the dashboard and apps listen on", "0.0.0.0"),
+        _s("MIST_PORT", "Port of the dashboard", "8080"),
+        _s("MIST_BASE_DOMAIN", "Domain below which every app gets a name", "localhost"),
+        _s("MIST_HTTP_PORT", "Port where apps answer", "80"),
+        _s("MIST_HTTPS_PORT", "Port where apps answer with HTTPS", "443", "engine.https_port"),
+        _s("MIST_PROBE_PORT", "Port of health checks, on 127.0.0.1 only", "8081",
+           "engine.probe_port"),
+        _s("MIST_PROXY_API_PORT", "Port of Traefik's API, on 127.0.0.1 only", "8082",
+           "engine.proxy_api_port"),
+    )),
+    ("Deployments", "How much at once, and how long each step may take.", (
+        _s("MIST_CONCURRENT_DEPLOYMENTS", "Deployments of different apps at once", "2"),
+        _s("MIST_CLONE_TIMEOUT", "Limit of a clone", "600", unit="s"),
+        _s("MIST_BUILD_TIMEOUT", "Limit of a build", "1800", unit="s"),
+        _s("MIST_HEALTH_TIMEOUT", "How long a new version may take to answer", "60", unit="s"),
+        _s("MIST_DRAIN_SECONDS", "How long requests to the old version may take to end", "10",
+           unit="s"),
+        _s("MIST_STOP_TIMEOUT", "How long a container may take to end", "10", unit="s"),
+        _s("MIST_KEEP_IMAGES", "Images of replaced versions kept for each app", "5"),
+        _s("MIST_BUILD_CGROUP", "Control group that bounds builds", "none", "engine.build_cgroup"),
+        _s("MIST_NETWORK_POOL", "Addresses of project networks, a /24 each", "10.192.0.0/12",
+           "engine.network_pool"),
+    )),
+    ("Storage and services", "What Mist keeps and what it talks to.", (
+        _s("MIST_DATA_DIR", "Database, keys, logs, mirrors, routes", "/var/lib/mist"),
+        _s("DATABASE_URL", "Database", "SQLite in the data directory", "DATABASE"),
+        _s("REDIS_URL", "Broker and live messages of a Mist in several processes", "none"),
+        _s("DOCKER_HOST", "Socket of the Docker engine", "/var/run/docker.sock",
+           "engine.docker_host"),
+    )),
+    ("Keys and logging", "Keys are kept in the data directory unless they are set.", (
+        _s("MIST_SECRET_KEY", "Signs sessions", "made once", "SECRET_KEY", secret=True),
+        _s("MIST_ENCRYPTION_KEYS", "Encrypt secrets: the first encrypts, all decrypt",
+           "the secret key", secret=True),
+        _s("MIST_LOG_LEVEL", "How much Mist writes to its own log", "INFO", "LOG_LEVEL"),
+        _s("MIST_DEBUG", "Details of errors on pages. Never on a server that others reach",
+           "false", "DEBUG"),
+    )),
+)  # fmt: skip
+
+
+def configured() -> list[tuple[str, str, list[Configured]]]:
+    """Every group with its settings as they are now."""
+    return [
+        (name, about, [_configured(setting) for setting in group]) for name, about, group in GROUPS
+    ]
+
+
+def source_of(name: str, *, environment: Mapping[str, str], from_file: frozenset[str]) -> str:
+    if name in from_file:
+        return FILE
+    return ENVIRONMENT if name in environment else DEFAULT
+
+
+def without_password(url: str) -> str:
+    """The address with its password masked."""
+    return re.sub(r"(://[^:/@]*:)[^@]*@", rf"\1{HIDDEN}@", url)
+
+
+def _configured(setting: Setting) -> Configured:
+    source = source_of(
+        setting.name, environment=os.environ, from_file=frozenset(settings.MIST_FROM_FILE)
+    )
+    value = HIDDEN if setting.secret else _value(setting)
+    return Configured(setting, value or setting.default, source)
+
+
+def _value(setting: Setting) -> str:
+    attribute = setting.attribute
+    if attribute == "DATABASE":
+        return without_password(os.environ.get("DATABASE_URL", ""))
+    if attribute == "LOG_LEVEL":
+        return logging.getLevelName(logging.getLogger("mist").level)
+    if attribute.startswith("engine."):
+        value = getattr(settings.MIST_ENGINE_CONFIG, attribute.removeprefix("engine."))
+    else:
+        value = getattr(settings, attribute)
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = f"{value:g}" if isinstance(value, float) else without_password(str(value))
+    return f"{text} {setting.unit}".strip()
