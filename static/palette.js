@@ -35,7 +35,7 @@
 
   // ------------------------------------------------------------------------------------- results
 
-  const options = () => [...list.querySelectorAll('[role="option"]')];
+  const options = () => [...list.querySelectorAll('a[role="option"]')];
   const selected = () => list.querySelector('[aria-selected="true"]');
   const select = (option) => {
     selected()?.setAttribute("aria-selected", "false");
@@ -160,7 +160,7 @@
       palette.close();
       return;
     }
-    const option = event.target.closest('[role="option"]');
+    const option = event.target.closest('a[role="option"]');
     if (!option || event.defaultPrevented) return;
     const elsewhere = event.ctrlKey || event.metaKey;
     if (elsewhere && !option.hasAttribute("data-posts") && !option.hasAttribute("data-confirm")) return;
@@ -169,7 +169,7 @@
     open(option, false);
   });
   list.addEventListener("pointermove", (event) => {
-    const option = event.target.closest('[role="option"]');
+    const option = event.target.closest('a[role="option"]');
     if (option && option !== selected()) {
       selected()?.setAttribute("aria-selected", "false");
       option.setAttribute("aria-selected", "true");
@@ -190,6 +190,9 @@
     if (event.key in moves) {
       event.preventDefault();
       if (all.length) select(moves[event.key]());
+    } else if (event.key === "Escape") {
+      event.preventDefault();
+      palette.close();
     } else if (event.key === "Enter") {
       event.preventDefault();
       const elsewhere = event.ctrlKey || event.metaKey;

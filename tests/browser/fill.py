@@ -1,0 +1,143 @@
+"""Fills an empty data directory through the services and the pipeline, as some days of work would.
+
+MIST_DATA_DIR=… MIST_ENGINE=tests.browser.filled python -m tests.browser.fill
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import sys
+from dataclasses import replace
+from typing import Any, cast
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mist_project.settings")
+django.setup()
+
+# ruff: noqa: E402
+from django.core.management import call_command
+from django.utils import timezone
+
+from apps.accounts.models import User
+from apps.deployments import tasks
+from apps.deployments.models import Deployment
+from apps.deployments.services import app_stop, deployment_cancel, deployment_request
+from apps.domains.services import domain_add
+from apps.engine.base import ContainerStatus
+from apps.engine.connect import get_engine
+from apps.engine.errors import BuildFailed
+from apps.engine.fake import FakeEngine
+from apps.projects.models import App, Project
+from apps.projects.services import (
+    app_create,
+    app_update,
+    project_create,
+    variable_delete,
+    variables_save,
+)
+from tests.browser.filled import keep
+from tests.browser.serving import PASSWORD
+
+VARIABLES = 127
+
+
+def fill() -> None:
+    """Write the day's work. Everything comes from services; only times are set back."""
+
+    engine = cast(FakeEngine, get_engine())
+    alice = User.objects.create_superuser("alice@example.com", PASSWORD, name="Alice Archer")
+    bob = User.objects.create_superuser("bob@example.com", PASSWORD, name="Bob Baker")
+    User.objects.create_user("charlie@example.com", PASSWORD, name="Charlie Carter")
+
+    def deploy(app: App, message: str, *, by: User = alice, fault: Exception | None = None) -> None:
+        engine.git.commit(message)
+        deployment_request(app=app, requested_by=by)
+        if fault is not None:
+            engine.containers.fail("build", fault)
+        tasks.run_deployments()
+
+    def app(project: Project, slug: str, **settings: Any) -> App:
+        return app_create(
+            project=project,
+            slug=slug,
+            repository=f"https://git.example.com/halden/{project.slug}-{slug}.git",
+            created_by=alice,
+            port=8000,
+            health_path="/healthz",
+            **settings,
+        )
+
+    shop = project_create(slug="shop", created_by=alice)
+    tide = project_create(slug="tidewater", created_by=bob)
+    project_create(slug="sandbox", created_by=alice)
+    web, api, worker = app(shop, "web"), app(shop, "api"), app(shop, "worker")
+    notes, docs = app(tide, "notes"), app(tide, "docs")
+    app(tide, "new-one")
+
+    variables_save(app=web, values={"API_KEY": "a-hidden-value", "OLD": "1"}, changed_by=bob)
+    deploy(web, "First version")
+    deploy(web, "Add idempotency keys to refunds", by=bob)
+    deploy(
+        web,
+        "Upgrade Django to 6.0",
+        fault=BuildFailed(
+            "Build step 4 of 5 failed: pip install -r requirements.txt",
+            hint="Look at line 12 of requirements.txt.",
+            detail="#8 ERROR: No matching distribution found for django-filter==99",
+        ),
+    )
+    domain_add(app=web, host="shop.example.com", created_by=alice)
+    app_update(app=web, memory_mb=1024)
+    variables_save(app=web, values={"API_KEY": "another", "GREETING": "hi"}, changed_by=alice)
+    variable_delete(variable=web.variables.get(name="OLD"))
+
+    many = {f"SETTING_NUMBER_{n:03}": "value" * n for n in range(VARIABLES)}
+    variables_save(app=api, values=many, changed_by=alice)
+    for number in range(24):
+        deploy(api, f"Change number {number}", by=(alice, bob)[number % 2])
+    deploy(worker, "Run jobs in order")
+    app_stop(app=worker)
+    deploy(docs, "Publish the handbook", by=bob)
+    deploy(notes, "Accept HEIC uploads", by=bob)
+    tasks.apply_wishes()
+    App.objects.filter(pk=notes.pk).update(wanted=App.Wanted.RUNNING)
+    _crash(engine, notes.pk)
+
+    (engine.config.data_dir / "hold").touch()
+    engine.git.commit("Move PDF rendering to Chromium")
+    deployment_request(app=docs, requested_by=alice)
+    deployment_cancel(deployment=deployment_request(app=worker, requested_by=bob), by=bob)
+    _set_back()
+    keep(engine)
+
+
+def _crash(engine: FakeEngine, app: int) -> None:
+    """Its container ends as the kernel ends one that takes too much memory."""
+
+    for pk, container in engine.containers.all.items():
+        if container.labels.get("mist.app") == str(app):
+            engine.containers.all[pk] = replace(
+                container, status=ContainerStatus.EXITED, exit_code=137, out_of_memory=True
+            )
+
+
+def _set_back() -> None:
+    """Spread what was done within a second over some days."""
+
+    now = timezone.now()
+    rows = list(Deployment.objects.order_by("-id"))
+    for place, deployment in enumerate(rows):
+        back = dt.timedelta(minutes=2 + 17 * place * place)
+        for name, extra in (("created_at", 0), ("started_at", 2), ("finished_at", 74 + place)):
+            if getattr(deployment, name) is not None:
+                setattr(deployment, name, now - back + dt.timedelta(seconds=extra))
+    Deployment.objects.bulk_update(rows, ["created_at", "started_at", "finished_at"])
+
+
+if __name__ == "__main__":
+    call_command("migrate", verbosity=0)
+    call_command("collectstatic", interactive=False, verbosity=0)
+    if "--empty" not in sys.argv:
+        fill()

@@ -1,0 +1,297 @@
+"""Every page, in both themes, on a desk and on a phone: no accessibility violation, nothing wider than
+the screen, and a picture of it in tests/shots/ for a person to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.test import Client
+from django.urls import NoReverseMatch, reverse
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from apps.accounts.models import User
+from apps.deployments.services import deployment_request
+from apps.engine.base import Engine
+from apps.projects.models import App
+from tests.browser.conftest import SHOTS
+from tests.browser.serving import PASSWORD, Pages, serve_pages
+from tests.system.test_page_access import every_url
+
+pytestmark = pytest.mark.browser
+
+WEB = "/projects/shop/apps/web"
+NOTES, DOCS, WORKER = (
+    "/projects/tidewater/apps/notes",
+    "/projects/tidewater/apps/docs",
+    "/projects/shop/apps/worker",
+)
+PAGES: dict[str, dict[str, str]] = {
+    "dashboard": {"dashboard": "/"},
+    "project_list": {"projects": "/projects/"},
+    "project_new": {"project-new": "/new-project/"},
+    "project": {"project": "/projects/shop/", "project-empty": "/projects/sandbox/"},
+    "project_delete": {"project-delete": "/projects/sandbox/delete/"},
+    "app_new": {"app-new": "/projects/shop/new-app/"},
+    "app": {
+        "app": f"{WEB}/",
+        "app-crashed": f"{NOTES}/",
+        "app-deploying": f"{DOCS}/",
+        "app-stopped": f"{WORKER}/",
+        "app-new-one": "/projects/tidewater/apps/new-one/",
+    },
+    "app_deployments": {
+        "app-deployments": f"{WEB}/deployments/",
+        "app-deployments-other": f"{WEB}/deployments/?deploy=other",
+        "app-deployments-none": "/projects/tidewater/apps/new-one/deployments/",
+    },
+    "app_logs": {
+        "app-logs": f"{WEB}/logs/",
+        "app-logs-none": "/projects/tidewater/apps/new-one/logs/",
+    },
+    "app_metrics": {"app-metrics": f"{WEB}/metrics/"},
+    "app_environment": {
+        "app-environment": f"{WEB}/environment/",
+        "app-environment-long": "/projects/shop/apps/api/environment/",
+        "app-environment-none": f"{WORKER}/environment/",
+    },
+    "app_domains": {"app-domains": f"{WEB}/domains/"},
+    "app_settings": {"app-settings": f"{WEB}/settings/"},
+    "app_stop": {"app-stop": f"{WEB}/stop/"},
+    "deployment": {
+        "deployment-live": f"{WEB}/deployments/2/",
+        "deployment-failed": f"{WEB}/deployments/3/",
+        "deployment-replaced": f"{WEB}/deployments/1/",
+        "deployment-running": f"{DOCS}/deployments/2/",
+        "deployment-cancelled": f"{WORKER}/deployments/2/",
+    },
+    "deployment_list": {"deployments": "/deployments/"},
+    "search": {
+        "search": "/search/?q=web",
+        "search-none": "/search/?q=zebra",
+        "search-empty": "/search/",
+    },
+    "settings": {"settings": "/settings/"},
+    "server": {"server": "/server/"},
+    "account": {"account": "/account/"},
+    "": {"error-404": "/nope/"},
+}
+"""Name of the address → pictures of it. What is not there (yet) is left out."""
+ELSEWHERE = {"login", "setup"}
+"""Pages that other tests of this file open."""
+PARTS = {"palette"}
+"""No page of its own."""
+LOOKS = [
+    (theme, name, size)
+    for theme in ("light", "dark")
+    for name, size in (("desk", (1440, 900)), ("phone", (390, 844)))
+]
+axe = Axe()
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
+    with serve_pages(tmp_path_factory.mktemp("filled") / "data", filled=True) as pages:
+        yield pages
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
+    with serve_pages(tmp_path_factory.mktemp("fresh") / "data", filled=False) as pages:
+        yield pages
+
+
+@pytest.fixture
+def desk(chromium: Browser) -> Iterator[BrowserContext]:
+    """A browser whose pages may not complain."""
+    context = chromium.new_context(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
+    context.set_default_timeout(15_000)
+    complaints: list[str] = []
+    context.on("weberror", lambda error: complaints.append(str(error.error)))
+    context.on(
+        "console",
+        lambda message: (
+            complaints.append(message.text)
+            if message.type == "error" and "Failed to load resource" not in message.text
+            else None
+        ),
+    )
+    yield context
+    context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def person(desk: BrowserContext, filled: Pages) -> Page:
+    return log_in(desk.new_page(), filled, "alice")
+
+
+def log_in(page: Page, pages: Pages, name: str) -> Page:
+    page.goto(f"{pages.url}/login/")
+    page.get_by_label("Email").fill(f"{name}@example.com")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"{pages.url}/")
+    return page
+
+
+def look(page: Page, theme: str, size: tuple[int, int]) -> None:
+    page.emulate_media(color_scheme=theme, reduced_motion="reduce")  # type: ignore[arg-type]
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+
+
+def inspect(page: Page, name: str, theme: str, device: str) -> list[str]:
+    """What is wrong with the page as it is; a picture of it is kept."""
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SHOTS / f"{name}-{theme}-{device}.png", full_page=device == "phone")
+    wider = page.evaluate(
+        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    )
+    found = [f"{name} {theme} {device}: {wider} px too wide"] if wider > 0 else []
+    for violation in axe.run(page).response["violations"]:
+        where = "; ".join(node["html"][:160] for node in violation["nodes"][:3])
+        found.append(f"{name} {theme} {device}: {violation['id']}: {where}")
+    return found
+
+
+def exists(url_name: str) -> bool:
+    arguments = {"project": "shop", "app": "web", "number": 1}
+    for count in range(len(arguments) + 1):
+        try:
+            reverse(url_name, kwargs=dict(list(arguments.items())[:count]))
+            return True
+        except NoReverseMatch:
+            continue
+    return url_name == ""
+
+
+def test_it_looks_at_every_page_there_is(
+    client: Client, alice: User, web: App, engine: Engine
+) -> None:
+    """Fails for a new page that nobody has added to the table above."""
+    client.force_login(alice)
+    deployment_request(app=web, requested_by=alice)
+    pages = set()
+    for name, path in every_url():
+        answer = client.get(path)
+        if answer.status_code == 200 and answer["Content-Type"].startswith("text/html"):
+            pages.add(name)
+    assert pages - set(PAGES) - ELSEWHERE - PARTS == set()
+
+
+@pytest.mark.parametrize(("theme", "device", "size"), LOOKS)
+def test_every_page_is_accessible_and_fits(
+    person: Page, filled: Pages, theme: str, device: str, size: tuple[int, int]
+) -> None:
+    look(person, theme, size)
+    wrong: list[str] = []
+    for url_name, shots in PAGES.items():
+        if not exists(url_name):
+            continue
+        for name, path in shots.items():
+            person.goto(f"{filled.url}{path}")
+            wrong += inspect(person, name, theme, device)
+    assert wrong == []
+
+
+@pytest.mark.parametrize(("theme", "device", "size"), LOOKS)
+def test_what_opens_on_a_page_is_accessible_too(
+    person: Page, filled: Pages, theme: str, device: str, size: tuple[int, int]
+) -> None:
+    look(person, theme, size)
+    wrong: list[str] = []
+    person.goto(f"{filled.url}{WEB}/")
+    person.keyboard.press("Control+k")
+    person.locator("#palette [role=option]").first.wait_for()
+    wrong += inspect(person, "palette-recent", theme, device)
+    person.keyboard.type("web")
+    person.locator("#palette mark").first.wait_for()
+    wrong += inspect(person, "palette", theme, device)
+    person.keyboard.type("zebra")
+    person.locator("#palette .palette-none").wait_for()
+    wrong += inspect(person, "palette-none", theme, device)
+    person.keyboard.press("Escape")
+    person.keyboard.press("?")
+    person.locator("#shortcuts h2").wait_for()
+    wrong += inspect(person, "shortcuts", theme, device)
+    person.keyboard.press("Escape")
+    person.locator("[popovertarget=user-menu]").click()
+    wrong += inspect(person, "user-menu", theme, device)
+    person.keyboard.press("Escape")
+    person.get_by_role("link", name="Stop", exact=True).click()
+    person.locator("#confirm h2").wait_for()
+    wrong += inspect(person, "confirm", theme, device)
+    assert wrong == []
+
+
+@pytest.mark.parametrize(("theme", "device", "size"), LOOKS)
+def test_forms_with_errors_are_accessible_too(
+    person: Page, filled: Pages, theme: str, device: str, size: tuple[int, int]
+) -> None:
+    look(person, theme, size)
+    wrong: list[str] = []
+    person.goto(f"{filled.url}/projects/shop/new-app/")
+    person.get_by_label("Name", exact=True).fill("Not A Name")
+    person.get_by_label("Git repository").fill("file:///etc")
+    person.get_by_role("button", name="Create app").click()
+    person.locator("[aria-invalid=true]").first.wait_for()
+    assert person.get_by_label("Name", exact=True).input_value() == "Not A Name"
+    wrong += inspect(person, "app-new-errors", theme, device)
+    person.goto(f"{filled.url}{WEB}/environment/")
+    person.locator("#paste summary").click()
+    person.locator("#paste textarea").fill("NO VALUE\nGOOD=1")
+    person.get_by_role("button", name="Save variables").click()
+    person.get_by_text("Nothing was saved").wait_for()
+    wrong += inspect(person, "app-environment-errors", theme, device)
+    person.goto(f"{filled.url}{WEB}/domains/")
+    person.get_by_label("Domain", exact=True).fill("not a name")
+    person.get_by_role("button", name="Add domain").click()
+    person.locator("[aria-invalid=true]").first.wait_for()
+    wrong += inspect(person, "app-domains-errors", theme, device)
+    assert wrong == []
+
+
+@pytest.mark.parametrize(("theme", "device", "size"), LOOKS)
+def test_pages_for_who_is_not_an_administrator_are_accessible_too(
+    desk: BrowserContext, filled: Pages, theme: str, device: str, size: tuple[int, int]
+) -> None:
+    page = desk.new_page()
+    look(page, theme, size)
+    page.goto(f"{filled.url}/login/")
+    wrong = inspect(page, "login", theme, device)
+    page.get_by_label("Email").fill("alice@example.com")
+    page.get_by_label("Password", exact=True).fill("wrong")
+    page.keyboard.press("Enter")
+    page.get_by_role("alert").first.wait_for()
+    wrong += inspect(page, "login-error", theme, device)
+    log_in(page, filled, "charlie").goto(f"{filled.url}/settings/")
+    assert page.get_by_text("You may not do this").is_visible()
+    wrong += inspect(page, "error-403", theme, device)
+    assert wrong == []
+
+
+def test_the_first_pages_are_accessible_too(desk: BrowserContext, fresh: Pages) -> None:
+    token = (fresh.data_dir / "setup-token").read_text().strip()
+    page = desk.new_page()
+    wrong: list[str] = []
+    for theme, device, size in LOOKS:
+        look(page, theme, size)
+        page.goto(f"{fresh.url}/setup/{token}/")
+        wrong += inspect(page, "setup", theme, device)
+    page.get_by_label("Name").fill("Alice Archer")
+    page.get_by_label("Email").fill("alice@example.com")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Create account").click()
+    page.wait_for_url(f"{fresh.url}/")
+    for theme, device, size in LOOKS:
+        look(page, theme, size)
+        for name, path in (
+            ("dashboard-empty", "/"),
+            ("projects-empty", "/projects/"),
+            ("deployments-empty", "/deployments/"),
+            ("setup-done", f"/setup/{token}/"),
+        ):
+            page.goto(f"{fresh.url}{path}")
+            wrong += inspect(page, name, theme, device)
+    assert wrong == []
