@@ -12,3 +12,5 @@ urlpatterns = [
     path("", include("apps.metrics.urls")),
     path("admin/", admin.site.urls),
 ]
+
+handler500 = "apps.system.views.broken"

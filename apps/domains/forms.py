@@ -23,6 +23,7 @@ class DomainForm(forms.Form):
                 "inputmode": "url",
                 "placeholder": "shop.example.com",
                 "class": "input w-56",
+                "data-create": "",
             }
         ),
     )

@@ -116,11 +116,14 @@ def _wants_part(request: HttpRequest) -> bool:
 
 def _environment_page(request: HttpRequest, app: App, **more: Any) -> HttpResponse:
     variables = list(variables_of(app))
+    here = reverse("app_environment", args=[app.project.slug, app.slug])
     context = {
         **app_frame(app, "Environment", variables=variables),
         "variables": variables,
         "form": VariableForm(app=app),
         "paste": PasteForm(),
+        # Addresses in the rows are short ones where the page has its own address.
+        "rows_at": "" if request.path == here else here,
     }
     context |= more
     return render_page(request, "app_environment.html", context, parts="_app_head.html")
@@ -135,8 +138,6 @@ def _variable(app: App, pk: str | int) -> EnvironmentVariable:
 @live_page(of_app)
 def app_environment(request: HttpRequest, project: str, app: str) -> HttpResponse:
     found = find_app(request, project, app)
-    if (hide := request.GET.get("hide")) and _wants_part(request):
-        return _value(request, found, _variable(found, hide), shown=False)
     if not (wanted := request.GET.get("edit")):
         return _environment_page(request, found)
     form = VariableForm(app=found, variable=_variable(found, wanted))
@@ -192,15 +193,8 @@ def variable_reveal(request: HttpRequest, project: str, app: str, pk: int) -> Ht
     found = find_app(request, project, app)
     variable = _variable(found, pk)
     if _wants_part(request):
-        return _value(request, found, variable, shown=True)
+        return render(request, "_variable_value.html", {"variable": variable})
     return _environment_page(request, found, shown_pk=variable.pk)
-
-
-def _value(
-    request: HttpRequest, app: App, variable: EnvironmentVariable, *, shown: bool
-) -> HttpResponse:
-    context = {"app": app, "project": app.project, "variable": variable, "shown": shown}
-    return render(request, "_variable_value.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

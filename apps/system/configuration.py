@@ -28,6 +28,7 @@ class Setting:
     """Where its value is: in Django's settings, or, after `engine.`, in the engine's."""
     unit: str = ""
     secret: bool = False
+    zero_is_default: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,12 @@ GROUPS: tuple[tuple[str, str, tuple[Setting, ...]], ...] = (
            unit="s"),
         _s("MIST_STOP_TIMEOUT", "How long a container may take to end", "10", unit="s"),
         _s("MIST_KEEP_IMAGES", "Images of replaced versions kept for each app", "5"),
-        _s("MIST_BUILD_CGROUP", "Control group that bounds builds", "none", "engine.build_cgroup"),
+        _s("MIST_BUILD_MEMORY_MB", "Memory that all builds together may use",
+           "3/4 of the memory", "engine.build_memory_mb", unit="MB", zero_is_default=True),
+        _s("MIST_BUILD_CPUS", "Processor cores that all builds together may use",
+           "all but 0.5", "engine.build_cpus", zero_is_default=True),
+        _s("MIST_BUILD_CGROUP", "A control group of your own for builds", "Mist's",
+           "engine.build_cgroup"),
         _s("MIST_NETWORK_POOL", "Addresses of project networks, a /24 each", "10.192.0.0/12",
            "engine.network_pool"),
     )),
@@ -128,6 +134,8 @@ def _value(setting: Setting) -> str:
         value = getattr(settings.MIST_ENGINE_CONFIG, attribute.removeprefix("engine."))
     else:
         value = getattr(settings, attribute)
+    if setting.zero_is_default and not value:
+        return ""
     if isinstance(value, bool):
         return str(value).lower()
     text = f"{value:g}" if isinstance(value, float) else without_password(str(value))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import sys
 from http import HTTPStatus
 from typing import IO, Any, cast
 
@@ -11,7 +12,7 @@ from django.contrib import auth
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from django.http import (
     Http404,
     HttpRequest,
@@ -21,6 +22,7 @@ from django.http import (
     StreamingHttpResponse,
 )
 from django.shortcuts import redirect, render
+from django.template.loader import render_to_string
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters
@@ -43,6 +45,7 @@ from apps.system.search import QUERY_MAX, RECENT_MAX, find, suggest
 CARDS = 16
 """Projects on one page of the dashboard."""
 FEED = 8
+RETRY_SECONDS = 5
 PALETTE_MAX = 6
 FOUND_MAX = 20
 """Results of each kind."""
@@ -170,6 +173,25 @@ def healthz(request: HttpRequest) -> HttpResponse:
             {"status": "database unavailable"}, status=HTTPStatus.SERVICE_UNAVAILABLE
         )
     return JsonResponse({"status": "ok"})
+
+
+def broken(request: HttpRequest) -> HttpResponse:
+    """Any error that nobody expected. A database that does not answer, or is locked for long, is
+    a pause and no fault of the page: to be asked again in some seconds.
+
+    Nothing here may ask the database, so the page is drawn without the request.
+    """
+    context = {"theme": request.COOKIES.get("mist_theme", "")}
+    if isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
+        connection.close()
+        return HttpResponse(
+            render_to_string("503.html", context),
+            status=HTTPStatus.SERVICE_UNAVAILABLE,
+            headers={"Retry-After": str(RETRY_SECONDS)},
+        )
+    return HttpResponse(
+        render_to_string("500.html", context), status=HTTPStatus.INTERNAL_SERVER_ERROR
+    )
 
 
 @login_not_required

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, override_settings
 from django.urls import path
@@ -106,8 +107,17 @@ def _explode(request: HttpRequest) -> HttpResponse:
     raise RuntimeError("the-secret-reason")
 
 
+def _locked(request: HttpRequest) -> HttpResponse:
+    raise OperationalError("database is locked")
+
+
 class WithBroken:
-    urlpatterns = [*urls.urlpatterns, path("broken/", _explode)]
+    urlpatterns = [
+        *urls.urlpatterns,
+        path("broken/", _explode),
+        path("locked/", _locked),
+    ]
+    handler500 = urls.handler500
 
 
 @override_settings(ROOT_URLCONF=WithBroken)
@@ -120,6 +130,15 @@ def test_it_shows_no_traceback_when_something_breaks(client: Client, alice: User
     assert "Something went wrong in Mist" in text
     assert "Traceback" not in text
     assert "the-secret-reason" not in text
+
+
+@override_settings(ROOT_URLCONF=WithBroken)
+def test_it_says_when_the_database_does_not_answer(client: Client, alice: User) -> None:
+    client.force_login(alice)
+    client.raise_request_exception = False
+    answer = client.get("/locked/")
+    assert (answer.status_code, answer["Retry-After"]) == (503, "5")
+    assert "Your apps keep running" in answer.content.decode()
 
 
 def test_it_says_what_is_not_there(client: Client, alice: User, shop: Project) -> None:
