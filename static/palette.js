@@ -112,17 +112,22 @@
     if (!option) return;
     if (option.hasAttribute("data-posts")) {
       act.action = option.href;
-      palette.close();
+      close();
       act.requestSubmit();
     } else if (option.hasAttribute("data-confirm")) {
-      palette.close();
+      close();
       document.dispatchEvent(new CustomEvent("mist:ask", { detail: option.href }));
     } else if (elsewhere) {
       window.open(option.href, "_blank", "noopener");
     } else {
-      palette.close();
+      close();
       location.assign(option.href);
     }
+  };
+  const close = () => {
+    palette.close();
+    // Where nothing had the focus before, it would stay here until the next frame, and take keys.
+    if (document.activeElement === input) input.blur();
   };
   const start = () => {
     if (palette.open) return;
@@ -146,7 +151,7 @@
     const mod = isMac ? event.metaKey : event.ctrlKey;
     if (!mod || event.altKey || event.shiftKey || event.key.toLowerCase() !== "k") return;
     event.preventDefault();
-    if (palette.open) palette.close();
+    if (palette.open) close();
     else if (!document.querySelector("dialog[open]")) start();
   });
   document.addEventListener("click", (event) => {
@@ -157,7 +162,7 @@
   });
   palette.addEventListener("click", (event) => {
     if (event.target === palette || event.target.closest("[data-palette-close]")) {
-      palette.close();
+      close();
       return;
     }
     const option = event.target.closest('a[role="option"]');
@@ -192,7 +197,7 @@
       if (all.length) select(moves[event.key]());
     } else if (event.key === "Escape") {
       event.preventDefault();
-      palette.close();
+      close();
     } else if (event.key === "Enter") {
       event.preventDefault();
       const elsewhere = event.ctrlKey || event.metaKey;
