@@ -170,7 +170,7 @@ def test_the_whole_path_from_the_set_up_link_to_the_apps_own_page(
     expect(page.get_by_role("alert").first).to_be_visible()
     page.get_by_label("Domain", exact=True).fill("shop.example.com")
     page.get_by_role("button", name="Add domain").click()
-    expect(page.get_by_role("link", name="shop.example.com")).to_be_visible()
+    expect(page.get_by_role("link", name="shop.example.com", exact=True)).to_be_visible()
     shoot(page, "app-domains")
     assert mist.visit("shop.example.com") == (200, "python VERSION 2")
 
