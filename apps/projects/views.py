@@ -45,7 +45,9 @@ def project_list(request: HttpRequest) -> HttpResponse:
         "nav": "projects",
         "sidebar": sidebar,
         "page": page,
-        "cards": selectors.project_cards(user, page.object_list, sidebar.active, count=0)[0],
+        "cards": selectors.project_cards(
+            user, page.object_list, selectors.active_deployments(), count=0
+        )[0],
     }
     return render_page(request, "project_list.html", context)
 

@@ -65,7 +65,8 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     if not sidebar.projects:
         return render_page(request, "dashboard.html", {**context, "form": ProjectForm()})
     page = Paginator(sidebar.projects, CARDS).get_page(request.GET.get("page"))
-    cards, feed = selectors.project_cards(user, page.object_list, sidebar.active, feed=FEED)
+    active = selectors.active_deployments()
+    cards, feed = selectors.project_cards(user, page.object_list, active, feed=FEED)
     context |= {
         "page": page,
         "cards": cards,
@@ -90,13 +91,11 @@ def _found(request: HttpRequest, most: int, active: dict[int, str]) -> dict[str,
 
 @require_safe
 def search(request: HttpRequest) -> HttpResponse:
-    sidebar = selectors.sidebar_of(cast(User, request.user))
     context = {
         "title": "Search",
         "crumbs": [("Search", None)],
         "nav": "search",
-        "sidebar": sidebar,
-        **_found(request, FOUND_MAX, sidebar.active),
+        **_found(request, FOUND_MAX, selectors.active_deployments()),
     }
     return render(request, "search.html", context)
 
