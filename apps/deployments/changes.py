@@ -8,6 +8,7 @@ out.
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -37,6 +38,8 @@ NOTHING = {"port": "automatic", "root_directory": "top"}
 """What an empty setting means."""
 SOURCE = ("repository", "branch")
 """Where these are others, the commit that is live says nothing about what to deploy."""
+BUILT_IN = (*SOURCE, "root_directory", "dockerfile")
+"""The settings that only a build takes up."""
 SCOPES = {"r": "run time", "b": "build time", "rb": "run and build time"}
 _SALT = "mist.variable-fingerprint"
 _DIGITS = 24
@@ -75,6 +78,28 @@ def record(app: App, variables: Iterable[EnvironmentVariable]) -> dict[str, Any]
         "key": _fingerprint(app, "", ""),
         "variables": {v.name: [_fingerprint(app, v.name, v.value), _scope(v)] for v in variables},
     }
+
+
+def record_of_rollback(now: Record, then: Record | None) -> dict[str, Any]:
+    """As `record`, of a deployment that runs the image of an earlier one: what made the image is
+    as it was then, everything else as it is `now`."""
+    if then is None:
+        return dict(now)
+    kept = {name: then["settings"][name] for name in BUILT_IN if name in then["settings"]}
+    return {**now, "settings": {**now["settings"], **kept}}
+
+
+def pack_variables(variables: Iterable[EnvironmentVariable]) -> str:
+    """The variables as a text, values and all: to be kept encrypted."""
+    return json.dumps([[v.name, v.value, v.at_runtime, v.at_build] for v in variables])
+
+
+def unpack_variables(text: str) -> list[EnvironmentVariable]:
+    """What `pack_variables` was given, as rows that are not in the database."""
+    return [
+        EnvironmentVariable(name=name, value=value, at_runtime=at_runtime, at_build=at_build)
+        for name, value, at_runtime, at_build in json.loads(text or "[]")
+    ]
 
 
 def difference(before: Record, now: Record) -> list[Change]:

@@ -20,7 +20,8 @@ from apps.projects.models import App
 
 _ENDS = frozenset({Status.FAILED, Status.CANCELLED})
 MOVES: dict[str, frozenset[Status]] = {
-    Status.QUEUED: frozenset({Status.CLONING, Status.SKIPPED}) | _ENDS,
+    # A rollback has its image already.
+    Status.QUEUED: frozenset({Status.CLONING, Status.STARTING, Status.SKIPPED}) | _ENDS,
     Status.CLONING: frozenset({Status.BUILDING, Status.QUEUED}) | _ENDS,
     Status.BUILDING: frozenset({Status.STARTING, Status.QUEUED}) | _ENDS,
     Status.STARTING: frozenset({Status.CHECKING, Status.QUEUED}) | _ENDS,
@@ -54,8 +55,9 @@ def move(deployment: Deployment, to: Status, **fields: Any) -> None:
     fields |= {"status": to, "stages": stages}
     if to in _ENDS or to in (Status.LIVE, Status.SKIPPED):
         fields.setdefault("finished_at", timezone.now())
-    if to not in (*RUNNING, Status.LIVE):
-        fields["made_from"] = None  # Nothing is compared with it any more.
+    if to not in (*RUNNING, Status.LIVE, Status.RETIRED):
+        # Nothing is compared with it, or made from it, any more.
+        fields |= {"made_from": None, "variables": ""}
     changed = Deployment.objects.filter(
         pk=deployment.pk, status=was, owner=deployment.owner
     ).update(**fields)
@@ -101,7 +103,7 @@ def claim(*, owner: str, limit: int) -> Deployment | None:
             now = timezone.now()
             move(
                 found,
-                Status.CLONING,
+                Status.STARTING if found.source_id else Status.CLONING,
                 started_at=found.started_at or now,
                 heartbeat_at=now,
                 owner=owner,

@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from apps.projects.fields import EncryptedTextField
 from apps.projects.models import App
 
 
@@ -45,6 +46,7 @@ class Deployment(models.Model):
         MANUAL = "manual", "started by hand"
         COMMAND = "command", "started on the command line"
         DEMO = "demo", "demo"
+        ROLLBACK = "rollback", "rolled back"
 
     app = models.ForeignKey(App, on_delete=models.CASCADE, related_name="deployments")
     number = models.PositiveIntegerField()
@@ -55,6 +57,12 @@ class Deployment(models.Model):
     )
     ref = models.CharField(max_length=250)
     no_cache = models.BooleanField(default=False)
+    source = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="+")
+    """The deployment whose image this one runs again; None for one that is built."""
+    takes_old_variables = models.BooleanField(default=False, editable=False)
+    """Whether it runs with the variables of `source` instead of those of now."""
+    is_pinned = models.BooleanField(default=False, editable=False)
+    """Its image is kept however many come after it."""
     created_at = models.DateTimeField(default=timezone.now)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
@@ -72,8 +80,10 @@ class Deployment(models.Model):
 
     made_from = models.JSONField(null=True, blank=True, editable=False)
     """Settings and fingerprints of variables, see `changes`. None before the work began, when the
-    deployment is neither live nor at work any more, and for those older than this record. It may
+    deployment failed or its image is no longer kept, and for those older than this record. It may
     be some KB: lists do without it."""
+    variables = EncryptedTextField(blank=True, default="", editable=False)
+    """What it was made with, see `changes.pack_variables`: kept and dropped with `made_from`."""
 
     stages = models.JSONField(default=dict, blank=True)
     """Status → [begin, end or null], in seconds since the epoch."""
@@ -115,6 +125,11 @@ class Deployment(models.Model):
     @property
     def is_unfinished(self) -> bool:
         return self.status in UNFINISHED
+
+    @property
+    def can_be_rolled_back_to(self) -> bool:
+        """Whether it was live once and its image is kept."""
+        return self.status == Status.RETIRED and bool(self.image)
 
     @property
     def short_commit(self) -> str:

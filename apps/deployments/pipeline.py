@@ -20,7 +20,7 @@ from django.db import connection
 from apps.deployments import changes, events, lifecycle, planning
 from apps.deployments.lifecycle import Overtaken
 from apps.deployments.logs import BuildLog, log_path
-from apps.deployments.models import Deployment, Status
+from apps.deployments.models import UNFINISHED, Deployment, Status
 from apps.domains.planning import router_name, routes_file
 from apps.engine.base import Container, Engine
 from apps.engine.connect import get_engine
@@ -81,8 +81,9 @@ def run(deployment: Deployment) -> None:
         before: Deployment | None = None
         try:
             take_stock(work)
-            clone(work)
-            build(work)
+            if deployment.source_id is None:
+                clone(work)
+                build(work)
             start(work)
             check(work)
             before = switch(work)
@@ -124,8 +125,20 @@ def resume_switch(deployment: Deployment) -> None:
 
 def take_stock(work: Work) -> None:
     """Read the variables once and record what this deployment is made from."""
-    work.variables = list(work.app.variables.all())
-    lifecycle.record(work.deployment, made_from=changes.record(work.app, work.variables))
+    deployment, source = work.deployment, work.deployment.source
+    if source is not None and deployment.takes_old_variables:
+        work.variables = changes.unpack_variables(source.variables)
+    else:
+        work.variables = list(work.app.variables.all())
+    made_from = changes.record(work.app, work.variables)
+    if source is not None:
+        made_from = changes.record_of_rollback(made_from, source.made_from)
+    if deployment.takes_old_variables:
+        # Not those of the app's last change: they are always to be compared.
+        made_from["environment"] = ""
+    lifecycle.record(
+        deployment, made_from=made_from, variables=changes.pack_variables(work.variables)
+    )
 
 
 def clone(work: Work) -> None:
@@ -174,7 +187,10 @@ def start(work: Work) -> None:
     """Start the new container beside the old one, on the project's own network."""
     deployment, app = work.deployment, work.app
     containers = work.engine.containers
-    lifecycle.move(deployment, Status.STARTING)
+    if deployment.source is None:
+        lifecycle.move(deployment, Status.STARTING)
+    else:
+        work.say(f"Rolling back to #{deployment.source.number}, {deployment.short_commit}")
     work.deadline(None, "Starting").check()
     port = planning.choose_port(app, containers.exposed_ports(deployment.image))
     spec = planning.container_spec(deployment, port=port, variables=work.variables)
@@ -246,16 +262,27 @@ def retire(work: Work, before: Deployment | None) -> None:
 
 
 def prune_images(app: App) -> None:
-    """Keep the images of the live deployment and of the last few that were live."""
-    kept = list(
-        Deployment.objects.filter(app=app, status__in=(Status.LIVE, Status.RETIRED))
-        .exclude(image="")
-        .order_by("-id")[: settings.MIST_KEEP_IMAGES + 1]
+    """Keep the images of the live deployment, of the last few that were live, of those that are
+    pinned, and of what a rollback waits for."""
+    once_live = Deployment.objects.filter(app=app, status__in=(Status.LIVE, Status.RETIRED))
+    rows = list(once_live.exclude(image="").order_by("-id").only("image", "status", "is_pinned"))
+    wanted = set(
+        Deployment.objects.filter(app=app, status__in=UNFINISHED, source__isnull=False).values_list(
+            "source_id", flat=True
+        )
     )
-    for old in Deployment.objects.filter(app=app, status=Status.RETIRED).exclude(image=""):
-        if old not in kept:
-            get_engine().containers.remove_image(old.image)
-            Deployment.objects.filter(pk=old.pk).update(image="")
+    kept = [
+        row
+        for place, row in enumerate(rows)
+        if place <= settings.MIST_KEEP_IMAGES or row.is_pinned or row.pk in wanted
+    ]
+    images = {row.image for row in kept}
+    for old in rows:
+        if old not in kept and old.status == Status.RETIRED:
+            # A rollback runs the image of an older deployment.
+            if old.image not in images:
+                get_engine().containers.remove_image(old.image)
+            Deployment.objects.filter(pk=old.pk).update(image="", made_from=None, variables="")
 
 
 def route_lock(app: App) -> AbstractContextManager[None]:

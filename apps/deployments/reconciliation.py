@@ -48,7 +48,9 @@ def recover_abandoned(*, owner: str, alone: bool) -> int:
                 resume_switch(deployment)
             else:
                 _sweep(deployment)
-                lifecycle.move(deployment, Status.QUEUED, container_id="", image="", owner="")
+                # What was built is built again; a rollback still has its image.
+                again = {} if deployment.source_id else {"image": ""}
+                lifecycle.move(deployment, Status.QUEUED, container_id="", owner="", **again)
             taken += 1
         except (Overtaken, EngineError) as error:
             logger.warning("Recovery of deployment %s: %s", deployment.pk, error)

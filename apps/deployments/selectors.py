@@ -40,7 +40,7 @@ def deployments_visible_to(user: User) -> QuerySet[Deployment]:
     return (
         Deployment.objects.filter(Exists(visible))
         .select_related("app__project", "requested_by")
-        .defer("made_from")
+        .defer("made_from", "variables")
         .order_by("-id")
     )
 
@@ -54,7 +54,7 @@ def deployments_of(app: App) -> QuerySet[Deployment]:
     return (
         Deployment.objects.filter(app=app)
         .select_related("app__project", "requested_by")
-        .defer("made_from")
+        .defer("made_from", "variables")
         .order_by("-id")
     )
 

@@ -43,16 +43,13 @@ def deployment_request(
             commit=commit,
         )
         older = Deployment.objects.filter(
-            app=app, ref=wanted, status=Status.QUEUED, pk__lt=deployment.pk
+            app=app, ref=wanted, status=Status.QUEUED, source=None, pk__lt=deployment.pk
         )
         if commit:
             older = older.filter(commit=commit)
         for waiting in older:
             lifecycle.move(waiting, Status.SKIPPED, failure=f"#{deployment.number} took its place.")
-        transaction.on_commit(run_deployments.delay)
-        transaction.on_commit(
-            lambda: events.deployment_changed(deployment_id=deployment.pk, app_id=app.pk)
-        )
+        _queued(deployment)
     return deployment
 
 
@@ -69,6 +66,53 @@ def changes_apply(*, app: App, requested_by: User | None) -> Deployment:
     if base is None or base.made_from is None or not same_source(base.made_from, app):
         return deployment_request(app=app, requested_by=requested_by)
     return deployment_request(app=app, requested_by=requested_by, ref=base.ref, commit=base.commit)
+
+
+class NotKept(Exception):
+    """The deployment was never live, or its image is gone."""
+
+
+def deployment_rollback(
+    *,
+    to: Deployment,
+    requested_by: User | None,
+    old_variables: bool = False,
+    trigger: str = Deployment.Trigger.ROLLBACK,
+) -> Deployment:
+    """Queue a deployment that runs the image of `to` again, with the app's settings of now and its
+    variables of now, or of then when `old_variables` is set. Raises `NotKept`."""
+    with transaction.atomic():
+        fresh = Deployment.objects.select_related("app").get(pk=to.pk)
+        if not fresh.can_be_rolled_back_to:
+            raise NotKept(f"The image of #{fresh.number} is no longer kept. Deploy its commit.")
+        deployment = Deployment.objects.create(
+            app=fresh.app,
+            number=lifecycle.next_number(fresh.app),
+            ref=fresh.ref,
+            trigger=trigger,
+            requested_by=requested_by,
+            source=fresh,
+            takes_old_variables=old_variables,
+            image=fresh.image,
+            commit=fresh.commit,
+            commit_message=fresh.commit_message,
+            commit_author=fresh.commit_author,
+            committed_at=fresh.committed_at,
+        )
+        _queued(deployment)
+    return deployment
+
+
+def deployment_pin(*, deployment: Deployment, pinned: bool) -> None:
+    """Keep its image however many deployments come after it, or no longer."""
+    Deployment.objects.filter(pk=deployment.pk).update(is_pinned=pinned)
+    events.deployment_changed(deployment_id=deployment.pk, app_id=deployment.app_id)
+
+
+def _queued(deployment: Deployment) -> None:
+    ids = {"deployment_id": deployment.pk, "app_id": deployment.app_id}
+    transaction.on_commit(run_deployments.delay)
+    transaction.on_commit(lambda: events.deployment_changed(**ids))
 
 
 def deployment_cancel(*, deployment: Deployment, by: User | None) -> bool:

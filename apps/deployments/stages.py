@@ -58,6 +58,8 @@ def _reached(deployment: Deployment) -> int:
 
 
 def _state(deployment: Deployment, place: int, reached: int) -> str:
+    if deployment.source_id is not None and ORDER[place] in (Status.CLONING, Status.BUILDING):
+        return "skipped"
     if place < reached:
         return "done"
     if deployment.is_unfinished:

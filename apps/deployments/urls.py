@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from apps.deployments import log_views, views
+from apps.deployments import log_views, release_views, views
 
 APP = "projects/<slug:project>/apps/<slug:app>/"
 ONE = f"{APP}deployments/<int:number>/"
@@ -20,6 +20,8 @@ urlpatterns = [
     path(f"{APP}logs/", log_views.app_logs, name="app_logs"),
     path(f"{APP}logs/text/", log_views.app_logs_text, name="app_logs_text"),
     path(ONE, views.deployment, name="deployment"),
+    path(f"{ONE}rollback/", release_views.deployment_rollback, name="deployment_rollback"),
+    path(f"{ONE}pin/", release_views.deployment_pin, name="deployment_pin"),
     path(f"{ONE}cancel/", views.deployment_cancel, name="deployment_cancel"),
     path(f"{ONE}log.txt", log_views.deployment_log_text, name="deployment_log_text"),
     path(f"{ONE}log/", log_views.deployment_log_chunk, name="deployment_log_chunk"),

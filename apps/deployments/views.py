@@ -87,7 +87,10 @@ def app_apply(request: HttpRequest, project: str, app: str) -> HttpResponse:
 
 
 def _find(request: HttpRequest, project: str, app: str, number: int) -> Deployment:
-    visible = deployments_visible_to(cast(User, request.user)).select_related("cancelled_by")
+    visible = deployments_visible_to(cast(User, request.user))
+    visible = visible.select_related("cancelled_by", "source").defer(
+        "made_from", "variables", "source__made_from", "source__variables"
+    )
     return get_object_or_404(visible, app__project__slug=project, app__slug=app, number=number)
 
 

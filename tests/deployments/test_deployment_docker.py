@@ -55,6 +55,24 @@ def test_no_request_is_dropped_while_new_versions_go_live(world: World) -> None:
     assert len(world.containers()) == 1
 
 
+def test_a_rollback_drops_no_request_and_builds_nothing(world: World) -> None:
+    app, origin = world.app("python-web", health_path="/healthz")
+    variables_save(app=app, values={"MODE": "then"}, changed_by=None)
+    first = world.deploy(app)
+    variables_save(app=app, values={"MODE": "now"}, changed_by=None)
+    origin.commit({"VERSION": "2"}, "Version 2")
+    second = world.deploy(app)
+    assert (first.status, second.status) == (Status.LIVE, Status.LIVE)
+    with steady_visitors(world, app.host) as seen:
+        back = world.roll_back(first, old_variables=True)
+        wait_until(lambda: seen.answers[-1][1] == "python VERSION 1", "an answer of the first")
+    assert back.status == Status.LIVE and seen.failures == []
+    assert seen.bodies() == ["python VERSION 2", "python VERSION 1"]
+    assert world.get(app.host, "/env/MODE") == (200, "then")
+    assert world.images() == sorted({first.image, second.image})
+    assert [c.id for c in world.containers()] == [back.container_id]
+
+
 def test_the_old_version_serves_on_when_the_new_one_is_unhealthy(
     world: World, settings: Settings
 ) -> None:

@@ -17,7 +17,7 @@ import docker
 
 from apps.deployments import pipeline
 from apps.deployments.models import Deployment
-from apps.deployments.services import deployment_request
+from apps.deployments.services import deployment_request, deployment_rollback
 from apps.deployments.tasks import claim_next
 from apps.engine.base import Container, Engine
 from apps.projects.models import App, Project
@@ -60,10 +60,12 @@ class World:
     def deploy(self, app: App, ref: str = "") -> Deployment:
         """Request, claim and run; the row as it is afterwards."""
         deployment_request(app=app, requested_by=None, ref=ref)
-        claimed = claim_next()
-        assert claimed is not None
-        pipeline.run(claimed)
-        return Deployment.objects.get(pk=claimed.pk)
+        return _run_next()
+
+    def roll_back(self, to: Deployment, *, old_variables: bool = False) -> Deployment:
+        """As `deploy`, to the image of an earlier one."""
+        deployment_rollback(to=to, requested_by=None, old_variables=old_variables)
+        return _run_next()
 
     def get(self, host: str, path: str = "/") -> tuple[int, str]:
         """What a visitor gets through Traefik's public entry point."""
@@ -98,6 +100,13 @@ class World:
 
     def sweep(self) -> None:
         sweep(self.instance)
+
+
+def _run_next() -> Deployment:
+    claimed = claim_next()
+    assert claimed is not None
+    pipeline.run(claimed)
+    return Deployment.objects.get(pk=claimed.pk)
 
 
 @dataclass

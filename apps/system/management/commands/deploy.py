@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
@@ -31,9 +32,7 @@ class Command(MistCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         app = find_app(options["path"])
-        running = mist_pid() is not None or bool(settings.REDIS_URL)
-        if not running and (options["wait"] or options["follow"]):
-            raise CommandError("Mist is not running, so nobody would deploy it. ./mist up")
+        check_running(options)
         deployment = deployment_request(
             app=app,
             requested_by=first_admin(),
@@ -41,22 +40,36 @@ class Command(MistCommand):
             trigger=Deployment.Trigger.COMMAND,
             no_cache=options["no_cache"],
         )
-        quiet = options["json"]
-        if not quiet:
-            self.say(f"Deployment #{deployment.number} of {app} is queued.")
-            if not running:
-                self.say("Mist is not running: it is taken up after the next ./mist up.")
-        if options["wait"] or options["follow"]:
-            watch(self, deployment, follow=options["follow"], quiet=quiet)
-        deployment.refresh_from_db()
+        report(self, deployment, options)
+
+
+def check_running(options: Mapping[str, Any]) -> bool:
+    """Whether somebody works on the queue. Raises `CommandError` when nobody does and the person
+    wants to wait."""
+    running = mist_pid() is not None or bool(settings.REDIS_URL)
+    if not running and (options["wait"] or options["follow"]):
+        raise CommandError("Mist is not running, so nobody would deploy it. ./mist up")
+    return running
+
+
+def report(command: MistCommand, deployment: Deployment, options: Mapping[str, Any]) -> None:
+    """Say that it is queued and, where `wait` or `follow` asks for it, how it ends."""
+    quiet, waits = options["json"], options["wait"] or options["follow"]
+    if not quiet:
+        command.say(f"Deployment #{deployment.number} of {deployment.app} is queued.")
+        if not check_running(options):
+            command.say("Mist is not running: it is taken up after the next ./mist up.")
+    if waits:
+        watch(command, deployment, follow=options["follow"], quiet=quiet)
+    deployment.refresh_from_db()
+    if quiet:
+        command.print_json(_facts(deployment))
+    if waits and not _succeeded(deployment):
         if quiet:
-            self.print_json(_facts(deployment))
-        if (options["wait"] or options["follow"]) and not _succeeded(deployment):
-            if quiet:
-                sys.exit(1)
-            raise CommandError(_failure(deployment))
-        if not quiet and _succeeded(deployment):
-            self.say(f"Live at {app.url}")
+            sys.exit(1)
+        raise CommandError(_failure(deployment))
+    if not quiet and _succeeded(deployment):
+        command.say(f"Live at {deployment.app.url}")
 
 
 def watch(command: MistCommand, deployment: Deployment, *, follow: bool, quiet: bool) -> None:
