@@ -66,6 +66,7 @@ PAGES: dict[str, dict[str, str]] = {
         "deployment-running": f"{DOCS}/deployments/2/",
         "deployment-cancelled": f"{WORKER}/deployments/2/",
     },
+    "deployment_rollback": {"deployment-rollback": f"{WEB}/deployments/1/rollback/"},
     "deployment_list": {"deployments": "/deployments/"},
     "search": {
         "search": "/search/?q=web",
@@ -80,7 +81,7 @@ PAGES: dict[str, dict[str, str]] = {
 """Name of the address → pictures of it. What is not there (yet) is left out."""
 ELSEWHERE = {"login", "setup"}
 """Pages that other tests of this file open."""
-PARTS = {"palette"}
+PARTS = {"palette", "app_usage", "server_row"}
 """No page of its own."""
 LOOKS = [
     (theme, name, size)
