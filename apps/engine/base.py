@@ -10,10 +10,10 @@ from __future__ import annotations
 import builtins
 import datetime as dt
 import enum
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from apps.engine.deadline import Deadline
 from apps.engine.usage import Usage
@@ -149,6 +149,28 @@ class ContainerEvent:
     exit_code: int | None = None
 
 
+class OutputLine(NamedTuple):
+    """Something that a container wrote."""
+
+    stamp: str
+    """When, as the engine notes it: UTC with nine digits, `2026-01-31T12:00:00.000000000Z`."""
+    stream: str
+    """`out` or `err`"""
+    text: str
+    """Without its newline. The engine itself cuts lines after 16 KB: the rest is a line of its
+    own."""
+
+
+class Output(Protocol):
+    """What a container wrote, in batches as they come."""
+
+    def __iter__(self) -> Iterator[Sequence[OutputLine]]: ...
+
+    def close(self) -> None:
+        """End it, from any thread: whoever iterates gets no more."""
+        ...
+
+
 @dataclass(frozen=True)
 class EngineInfo:
     version: str
@@ -226,6 +248,14 @@ class Containers(Protocol):
         self, container_id: str, *, tail: int = 200, deadline: Deadline
     ) -> Iterator[str]:
         """Last lines, then new ones as they come, until the container or the deadline ends."""
+        ...
+
+    def output(
+        self, container_id: str, *, since: str = "", tail: int | None = None, follow: bool = False
+    ) -> Output:
+        """Lines with a stamp of `since` or later, of those the last `tail`, then with `follow`
+        new ones until the container ends or the output is closed. Of a container that is gone:
+        nothing. The caller closes it."""
         ...
 
     def events(self, *, labels: Mapping[str, str], deadline: Deadline) -> Iterator[ContainerEvent]:

@@ -27,9 +27,10 @@ from apps.engine.base import (
     LineSink,
 )
 from apps.engine.cgroups import CgroupReader
-from apps.engine.client import connect, guard, own_client
+from apps.engine.client import connect, guard, make_client, own_client
 from apps.engine.deadline import Deadline
 from apps.engine.errors import EngineError, EngineUnavailable, StartFailed
+from apps.engine.output import DockerOutput
 from apps.engine.stats_api import ask_usage
 from apps.engine.usage import Usage
 
@@ -213,6 +214,18 @@ class DockerContainers:
                     yield line.decode(errors="replace").rstrip("\r")
             if rest:
                 yield rest.decode(errors="replace")
+
+    def output(
+        self, container_id: str, *, since: str = "", tail: int | None = None, follow: bool = False
+    ) -> DockerOutput:
+        with guard():
+            return DockerOutput(
+                make_client(self._config.docker_host),
+                container_id,
+                since=since,
+                tail=tail,
+                follow=follow,
+            )
 
     def events(self, *, labels: Mapping[str, str], deadline: Deadline) -> Iterator[ContainerEvent]:
         filters = {"type": "container", "label": [f"{k}={v}" for k, v in labels.items()]}

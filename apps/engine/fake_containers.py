@@ -21,10 +21,12 @@ from apps.engine.base import (
     ContainerStatus,
     EngineInfo,
     LineSink,
+    OutputLine,
 )
 from apps.engine.deadline import Deadline
 from apps.engine.errors import Cancelled, StartFailed, TimedOut
 from apps.engine.fake_faults import Actor, Call
+from apps.engine.fake_output import FakeOutput
 from apps.engine.usage import Usage
 
 _POLL = 0.02
@@ -45,10 +47,12 @@ class FakeContainers(Actor):
         self.networks: dict[str, dict[str, str]] = {}
         self.ports: tuple[int, ...] | None = None
         """What built images expose, None for what their Dockerfile says."""
-        self.output: list[str] = ["listening"]
+        self.says: list[str] = ["listening"]
         """What every container writes; a test may append while somebody follows."""
         self.used: dict[str, Usage] = {}
         """Container id → what a test wants it to have used; others idle."""
+        self.written: dict[str, list[OutputLine]] = {}
+        """Container → what it writes beyond `says`."""
         self._events: list[ContainerEvent] = []
         self._grown = threading.Condition(self._lock)
         self._ids = itertools.count(1)
@@ -165,22 +169,45 @@ class FakeContainers(Actor):
         self.enter("logs", container_id)
         if container_id not in self.all:
             return []
-        lines = self.output[-tail:]
+        lines = self.says[-tail:]
         return [f"{_STAMP} {line}" for line in lines] if timestamps else lines
 
     def follow_logs(
         self, container_id: str, *, tail: int = 200, deadline: Deadline
     ) -> Iterator[str]:
         self.enter("follow_logs", container_id)
-        seen = max(0, len(self.output) - tail)
+        seen = max(0, len(self.says) - tail)
         while container_id in self.all and not _is_over(deadline):
             running = self._runs(container_id)
-            fresh = self.output[seen:]
+            fresh = self.says[seen:]
             yield from fresh
             seen += len(fresh)
             if not running:
                 return
             time.sleep(_POLL)
+
+    def write(
+        self, container_id: str, text: str, *, stream: str = "out", stamp: str = _STAMP
+    ) -> None:
+        """What that one container writes beyond `says`. Not a method of engines."""
+        self.written.setdefault(container_id, []).append(OutputLine(stamp, stream, text))
+
+    def output_of(self, container_id: str) -> builtins.list[OutputLine]:
+        """All that it wrote so far. Not a method of engines."""
+        common = [OutputLine(_STAMP, "out", text) for text in builtins.list(self.says)]
+        return common + self.written.get(container_id, [])
+
+    def output(
+        self, container_id: str, *, since: str = "", tail: int | None = None, follow: bool = False
+    ) -> FakeOutput:
+        self.enter("output", container_id)
+        return FakeOutput(
+            lines=lambda: self.output_of(container_id) if container_id in self.all else [],
+            runs=lambda: self._runs(container_id),
+            since=since,
+            tail=tail,
+            follow=follow,
+        )
 
     def events(self, *, labels: Mapping[str, str], deadline: Deadline) -> Iterator[ContainerEvent]:
         """Events from the moment of the call on, to every caller."""

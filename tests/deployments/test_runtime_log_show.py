@@ -33,7 +33,7 @@ def deployed(fake: FakeEngine, web: App) -> App:
 
 
 def test_it_shows_the_last_lines_as_text(inside: Client, fake: FakeEngine, deployed: App) -> None:
-    fake.containers.output = [f"line {n}" for n in range(300)] + ["<b>\x1b[31mred\x1b[0m</b>"]
+    fake.containers.says = [f"line {n}" for n in range(300)] + ["<b>\x1b[31mred\x1b[0m</b>"]
     page = inside.get(LOGS).content.decode()
     assert page.count('class="ln"') == 200
     assert '&lt;b&gt;<span class="a-red">red</span>&lt;/b&gt;' in page
