@@ -27,6 +27,7 @@ MIST_HEALTH_TIMEOUT = env.float("MIST_HEALTH_TIMEOUT", default=60.0)
 MIST_DRAIN_SECONDS = env.float("MIST_DRAIN_SECONDS", default=10.0)
 MIST_STOP_TIMEOUT = env.int("MIST_STOP_TIMEOUT", default=10)
 MIST_KEEP_IMAGES = env.int("MIST_KEEP_IMAGES", default=5)
+MIST_OUTPUT_LOG_MAX_MB = env.int("MIST_OUTPUT_LOG_MAX_MB", default=10)
 MIST_ENGINE = env.str("MIST_ENGINE", default="apps.engine.real")
 MIST_ENGINE_CONFIG = EngineConfig(
     instance=instance_id(MIST_DATA_DIR),

@@ -1,9 +1,10 @@
-"""Build logs of deployments, and what the running container writes."""
+"""Build logs of deployments."""
 
 from __future__ import annotations
 
-import datetime as dt
 import itertools
+import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
@@ -19,30 +20,28 @@ from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_safe
 
 from apps.accounts.models import User
-from apps.deployments.feeds import of_app
+from apps.deployments.archive import has_output
 from apps.deployments.logs import (
+    Found,
     LogLine,
+    find_line,
     frame,
     log_path,
     plain_text,
     read_chunk,
     read_place,
     read_tail,
+    search,
+    settle_place,
 )
 from apps.deployments.models import Deployment
-from apps.deployments.selectors import deployments_visible_to, live_deployment
+from apps.deployments.selectors import deployments_visible_to
 from apps.deployments.stages import NAMES
-from apps.engine.connect import get_engine
-from apps.engine.errors import EngineError, EngineUnavailable
-from apps.live.pages import live_page, render_page
-from apps.projects.app_views import app_frame, find_app
-from apps.projects.models import App
 
 PAGE_LINES = 2_000
 CHUNK_LINES = 1_000
-RUNTIME_LINES = 200
-RUNTIME_TEXT_LINES = 10_000
 BLOCK_LINES = 500
+SEARCH_MAX = 200
 TEXT = "text/plain; charset=utf-8"
 
 
@@ -68,8 +67,9 @@ def log_pane(deployment: Deployment) -> dict[str, Any]:
     return {
         "sections": _sections(tail.lines),
         "earlier": tail.number - len(tail.lines),
-        "offset": tail.offset,
-        "number": tail.number,
+        "has_output": has_output(deployment),
+        "total": tail.number,
+        "place": json.dumps({"offset": tail.offset, "number": tail.number}),
     }
 
 
@@ -90,11 +90,27 @@ def _find(request: HttpRequest, project: str, app: str, number: int) -> Deployme
 
 @require_safe
 def deployment_log_chunk(request: HttpRequest, project: str, app: str, number: int) -> HttpResponse:
-    """Lines from `offset` on: for pages whose WebSocket does not come through."""
+    """Lines from `offset` on, for pages whose WebSocket does not come through, or from the line
+    `line` on, for places of a long log that the page does not hold."""
     found = _find(request, project, app, number)
-    offset, lines_before = read_place(request.GET)
-    chunk = read_chunk(log_path(found.pk), offset=offset, number=lines_before, most=CHUNK_LINES)
+    path = log_path(found.pk)
+    if (first := request.GET.get("line", "")) and re.fullmatch(r"[0-9]{1,9}", first):
+        offset, before = find_line(path, max(1, int(first)))
+    else:
+        offset, before = settle_place(path, read_place(request.GET)[0])
+    chunk = read_chunk(path, offset=offset, number=before, most=CHUNK_LINES)
     return JsonResponse(frame(chunk), json_dumps_params={"ensure_ascii": False})
+
+
+@require_safe
+def deployment_log_search(
+    request: HttpRequest, project: str, app: str, number: int
+) -> HttpResponse:
+    """Numbers of the lines that hold `q`."""
+    found = _find(request, project, app, number)
+    text = request.GET.get("q", "")[:SEARCH_MAX]
+    result = search(log_path(found.pk), text) if text else Found([], 0)
+    return JsonResponse({"lines": result.lines, "total": result.total})
 
 
 @require_safe
@@ -103,67 +119,10 @@ def deployment_log_text(
 ) -> HttpResponseBase:
     """The whole log as a text."""
     found = _find(request, project, app, number)
-    return StreamingHttpResponse(_blocks(plain_text(log_path(found.pk))), content_type=TEXT)
+    return StreamingHttpResponse(blocks(plain_text(log_path(found.pk))), content_type=TEXT)
 
 
-def _blocks(lines: Iterator[str]) -> Iterator[str]:
+def blocks(lines: Iterator[str]) -> Iterator[str]:
     """Many lines at once: each piece of an answer costs a hop between threads."""
     while block := "".join(itertools.islice(lines, BLOCK_LINES)):
         yield block
-
-
-# ------------------------------------------------------------------------------------- runtime log
-
-
-@dataclass(frozen=True)
-class RuntimeLine:
-    at: dt.datetime | None
-    text: str
-
-
-def _runtime_line(raw: str) -> RuntimeLine:
-    """Docker puts the time before each line, with more digits than Python reads."""
-    stamp, _, text = raw.partition(" ")
-    try:
-        return RuntimeLine(dt.datetime.fromisoformat(stamp[:19] + "+00:00"), text)
-    except ValueError:
-        return RuntimeLine(None, raw)
-
-
-def _runtime_log(app: App, *, tail: int) -> tuple[Deployment | None, list[str]]:
-    """The live container's last lines, each after its time. Raises `EngineUnavailable`."""
-    live = live_deployment(app)
-    if live is None or not live.container_id:
-        return live, []
-    return live, get_engine().containers.logs(live.container_id, tail=tail, timestamps=True)
-
-
-@require_safe
-@live_page(of_app)
-def app_logs(request: HttpRequest, project: str, app: str) -> HttpResponse:
-    found = find_app(request, project, app)
-    problem: EngineError | None = None
-    live, lines = None, list[str]()
-    try:
-        live, lines = _runtime_log(found, tail=RUNTIME_LINES)
-    except EngineUnavailable as error:
-        problem = error
-    context = {
-        **app_frame(found, "Logs"),
-        "live": live,
-        "lines": [_runtime_line(line) for line in lines],
-        "problem": problem,
-        "follow": request.GET.get("follow") == "1",
-        "fill": True,
-    }
-    return render_page(request, "app_logs.html", context, status=503 if problem else 200)
-
-
-@require_safe
-def app_logs_text(request: HttpRequest, project: str, app: str) -> HttpResponse:
-    found = find_app(request, project, app)
-    try:
-        _, lines = _runtime_log(found, tail=RUNTIME_TEXT_LINES)
-    except EngineUnavailable as error:
-        return HttpResponse(f"{error.sentence}\n{error.hint}\n", status=503, content_type=TEXT)
-    return HttpResponse("".join(f"{line}\n" for line in lines), content_type=TEXT)

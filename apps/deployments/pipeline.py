@@ -18,6 +18,7 @@ from django.conf import settings
 from django.db import connection
 
 from apps.deployments import changes, events, lifecycle, planning
+from apps.deployments.archive import keep_output
 from apps.deployments.lifecycle import Overtaken
 from apps.deployments.logs import BuildLog, log_path
 from apps.deployments.models import UNFINISHED, Deployment, Status
@@ -252,6 +253,8 @@ def retire(work: Work, before: Deployment | None) -> None:
             if before is not None and old.id == before.container_id:
                 _drain(work, before, old)
             containers.stop(old.id, timeout=settings.MIST_STOP_TIMEOUT)
+            if facts := planning.owner_facts(old.labels):
+                keep_output(facts[1], old.id)
             containers.remove(old.id)
         if before is not None:
             work.say(f"Deployment #{before.number} is replaced and its container removed")
@@ -336,6 +339,8 @@ def _remove_container(work: Work) -> None:
     for container in work.engine.containers.list(
         labels=planning.deployment_labels(work.deployment)
     ):
+        if work.deployment.status not in (Status.CLONING, Status.BUILDING):
+            keep_output(work.deployment.pk, container.id)
         work.engine.containers.remove(container.id)
 
 

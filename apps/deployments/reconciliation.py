@@ -15,6 +15,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from apps.deployments import events, lifecycle, planning
+from apps.deployments.archive import forget_output, keep_output
 from apps.deployments.lifecycle import Overtaken
 from apps.deployments.logs import log_path
 from apps.deployments.models import RUNNING, UNFINISHED, Deployment, Status
@@ -138,6 +139,8 @@ def remove_orphans() -> None:
         facts = planning.owner_facts(container.labels)
         if facts is not None and facts[1] not in known and _has_been_over(facts[1]):
             logger.info("Removing the orphan %s", container.name)
+            if Deployment.objects.filter(pk=facts[1]).exists():
+                keep_output(facts[1], container.id)
             engine.containers.remove(container.id)
 
 
@@ -161,6 +164,7 @@ def remove_app(app: App) -> bool:
         if deployment.image:
             engine.containers.remove_image(deployment.image)
         log_path(deployment.pk).unlink(missing_ok=True)
+        forget_output(deployment.pk)
     shutil.rmtree(Path(settings.MIST_DATA_DIR) / "repos" / str(app.pk), ignore_errors=True)
     if not App.objects.filter(project=app.project, deleted_at=None).exists():
         engine.containers.remove_network(planning.network_name(app.project))

@@ -157,3 +157,9 @@ def abandoned(*, owner: str, alone: bool) -> list[Deployment]:
         return list(rows.exclude(owner=owner))
     limit = timezone.now() - dt.timedelta(seconds=LEASE_SECONDS)
     return list(rows.filter(Q(heartbeat_at=None) | Q(heartbeat_at__lt=limit)))
+
+
+def live_deployment_of(app_id: int) -> Deployment | None:
+    """As `live_deployment`, for who knows the app's id only."""
+    live = Deployment.objects.filter(app=app_id, status=Status.LIVE)
+    return live.select_related("app__project").first()

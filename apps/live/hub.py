@@ -22,18 +22,24 @@ from apps.live.pages import Send
 logger = logging.getLogger("mist.live")
 WINDOW = 256 * 1024
 """Characters that may be on their way to one page. A page says each 64 K of lines how far it is."""
+RETRY_SECONDS = 1.0
 PACE_LEAST, PACE_MOST = 0.002, 0.25
 PACE_SHARE = 2.0
 
-P = TypeVar("P", bound=Hashable)
-"""A place in a source. Equal places are the same place; nothing else is asked of it."""
+P = TypeVar("P", bound=tuple[int, ...])
+"""A place in a source; a later one is greater."""
+
+
+class Gone(Exception):
+    """The source has nothing of that place any more."""
 
 
 @dataclass(frozen=True)
 class Piece(Generic[P]):
-    """Something to send, and the place behind it."""
+    """Something to send, and the places before and behind it."""
 
     text: str
+    begin: P
     end: P
 
 
@@ -46,7 +52,7 @@ class Source(Protocol[P]):
 
     async def read(self, place: P, end: P) -> Piece[P] | None:
         """A piece from `place` on that does not go past `end`; None when there is nothing left
-        between the two."""
+        between the two. Raises `Gone`."""
         ...
 
 
@@ -69,11 +75,14 @@ class Stream(Generic[P]):
         """Viewers, those who lag behind too."""
         return len(self._viewers)
 
-    async def publish(self, text: str, end: P) -> None:
-        """Hand one frame to everybody who keeps up; `end` is the place behind it."""
+    async def publish(self, text: str, end: P) -> float:
+        """Hand one frame to everybody who keeps up; `end` is the place behind it. Returns how
+        many seconds that took."""
+        began = time.monotonic()
         self.end = end
         for viewer in tuple(self._ready):
             await viewer.put(text, end)
+        return time.monotonic() - began
 
     def jump(self, end: P) -> None:
         """Go on from another place. Whoever stood at the old one reads up by itself."""
@@ -100,6 +109,9 @@ class Stream(Generic[P]):
             if self._task is not None:
                 self._task.cancel()
 
+    def is_ready(self, viewer: Viewer[P]) -> bool:
+        return viewer in self._ready
+
     def join_ready(self, viewer: Viewer[P]) -> None:
         self._ready[viewer] = None
         self.wanted.set()
@@ -110,22 +122,23 @@ class Stream(Generic[P]):
             self.wanted.clear()
 
     async def _run(self) -> None:
-        pause = 0.5
         while True:
-            began = time.monotonic()
             try:
                 await self.source.run(self)
             except Exception:
                 logger.exception("A stream stopped, it is begun again")
-            pause = 0.5 if time.monotonic() - began > 10 else min(pause * 2, 10.0)
-            await asyncio.sleep(pause)
+            await asyncio.sleep(RETRY_SECONDS)
 
 
 class Viewer(Generic[P]):
     """One page that looks at a stream: how far it was sent, and how much it has not taken yet."""
 
-    def __init__(self, stream: Stream[P], place: P, send: Send) -> None:
+    def __init__(
+        self, stream: Stream[P], place: P, send: Send, *, gone: Callable[[], None] | None = None
+    ) -> None:
         self.place = place
+        self._gone = gone
+        """Told when the source has nothing of the viewer's place any more."""
         self._stream = stream
         self._send = send
         self._unread: deque[int] = deque()
@@ -135,6 +148,11 @@ class Viewer(Generic[P]):
         self._room.set()
         self._reading: asyncio.Task[None] | None = None
 
+    @property
+    def behind(self) -> bool:
+        """Not where the stream is: reading up, or waiting for the page to take what it has."""
+        return not self._stream.is_ready(self)
+
     def start(self) -> None:
         self._stream.add(self)
 
@@ -143,6 +161,12 @@ class Viewer(Generic[P]):
         self._stream.remove(self)
         if self._reading is not None:
             self._reading.cancel()
+
+    def move(self, stream: Stream[P], place: P) -> None:
+        """Look at another stream from now on."""
+        self._stream.remove(self)
+        self._stream, self.place = stream, place
+        stream.add(self)
 
     def taken(self, frames: object) -> None:
         """The page says how many frames it has taken since it connected."""
@@ -176,7 +200,19 @@ class Viewer(Generic[P]):
             if self.place == stream.end:
                 stream.join_ready(self)
                 return
-            piece = await stream.source.read(self.place, stream.end)
+            if self.place > stream.end:
+                stream.jump(self.place)
+                continue
+            try:
+                piece = await stream.source.read(self.place, stream.end)
+            except Gone:
+                if self._gone is not None:
+                    asyncio.get_running_loop().call_soon(self._gone)
+                return
+            except Exception:
+                logger.exception("Reading up for a page")
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
             if piece is None:
                 # What lay between is gone: nobody could read it any more.
                 self.place = stream.end
@@ -195,11 +231,15 @@ class Hub(Generic[P]):
     ) -> Viewer[P]:
         """A viewer of the stream of `key` from `place` on, not started yet. The first one of a
         stream decides where it begins."""
+        return Viewer(self.stream(key, place=place, source=source), place, send)
+
+    def stream(self, key: Hashable, *, place: P, source: Callable[[], Source[P]]) -> Stream[P]:
+        """The stream of `key`; a new one stands at `place`."""
         stream = self._streams.get(key)
         if stream is None:
             stream = Stream(source(), place, forget=lambda: self._drop(key))
             self._streams[key] = stream
-        return Viewer(stream, place, send)
+        return stream
 
     def find(self, key: Hashable) -> Stream[P] | None:
         return self._streams.get(key)

@@ -107,7 +107,7 @@ async def grew(deployment: Deployment) -> None:
 
 async def test_a_late_joiner_gets_every_line_once(pages: Pages, deployment: Deployment) -> None:
     write(deployment, *range(1, 2_501))
-    socket = await pages.open(address(deployment))
+    socket = await pages.open(address(deployment), log_offset=0)
     lines = await read_until(socket, 2_500)
     assert lines[0] == [1, 1767225600000, "building", "", "line 1"]
     assert [line[0] for line in lines] == list(range(1, 2_501))
@@ -116,7 +116,7 @@ async def test_a_late_joiner_gets_every_line_once(pages: Pages, deployment: Depl
 
 async def test_new_lines_come_when_the_log_grows(pages: Pages, deployment: Deployment) -> None:
     write(deployment, 1)
-    socket = await pages.open(address(deployment))
+    socket = await pages.open(address(deployment), log_offset=0)
     assert [line[0] for line in await read_until(socket, 1)] == [1]
     seen: list[int] = []
     for number in range(2, 40):
@@ -160,9 +160,9 @@ async def test_it_says_nothing_when_nothing_that_it_shows_has_changed(
 
 
 async def test_what_a_page_says_does_no_harm(pages: Pages, deployment: Deployment) -> None:
-    socket = await pages.open(address(deployment))
+    socket = await pages.open(address(deployment), log_offset=0)
     assert socket is not None
-    for text in ("no JSON", "[1]", '{"log": 5}', '{"nothing": {}}', '{"log": {"at": "x"}}'):
+    for text in ("no JSON", "[1]", '{"log": 5}', '{"nothing": {}}', '{"log": {"taken": "x"}}'):
         await socket.send_to(text_data=text)
     await socket.send_to(text_data="x" * 10_000)
     await socket.send_to(bytes_data=b"\xff")

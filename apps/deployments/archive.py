@@ -1,0 +1,118 @@
+"""What the containers of former deployments wrote, kept when the containers went.
+
+One file a deployment, `logs/<id>.output.log.gz`: lines of `<stamp> <out|err> <text>`. It is written
+beside its place and renamed, so a file that is there is whole. Memory stays flat: the engine's
+lines go through one by one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import logging
+import os
+import zlib
+from collections import deque
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from django.conf import settings
+
+from apps.deployments.models import Deployment, Status
+from apps.engine.base import OutputLine
+from apps.engine.connect import get_engine
+from apps.engine.errors import EngineError
+
+logger = logging.getLogger("mist.deployments")
+LEVEL = 3
+
+
+def archive_path(deployment_id: int) -> Path:
+    """Where the deployment's output is kept, whether there is any or not."""
+    return Path(settings.MIST_DATA_DIR) / "logs" / f"{deployment_id}.output.log.gz"
+
+
+def keep_output(deployment_id: int, container_id: str) -> None:
+    """Keep what the container wrote, before it is removed. Never fails for the outside: a
+    container must go even when the disk is full."""
+    try:
+        output = get_engine().containers.output(container_id)
+        try:
+            _write(deployment_id, (line for batch in output for line in batch))
+        finally:
+            output.close()
+    except (EngineError, OSError) as error:
+        logger.warning("The output of deployment %s was not kept: %s", deployment_id, error)
+
+
+def _write(deployment_id: int, lines: Iterable[OutputLine]) -> None:
+    path = archive_path(deployment_id)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    limit = settings.MIST_OUTPUT_LOG_MAX_MB * 1024 * 1024
+    whole, newest = path.with_suffix(f".{os.getpid()}.all"), path.with_suffix(f".{os.getpid()}.new")
+    try:
+        with whole.open("wb") as file:
+            total = 0
+            for line in lines:
+                raw = f"{line.stamp} {line.stream} {line.text}\n".encode(errors="replace")
+                total += len(raw)
+                file.write(raw)
+        if not total:
+            return
+        with whole.open("rb") as file, gzip.open(newest, "wb", compresslevel=LEVEL) as kept:
+            if total > limit:
+                file.seek(total - limit)
+                file.readline()
+                first = file.readline()
+                stamp = first.split(b" ", 1)[0].decode()
+                mb = settings.MIST_OUTPUT_LOG_MAX_MB
+                note = f"Only the newest {mb} MB of this output were kept."
+                kept.write(f"{stamp} rule {note}\n".encode())
+                kept.write(first)
+            while block := file.read(1 << 20):
+                kept.write(block)
+        newest.replace(path)
+    finally:
+        whole.unlink(missing_ok=True)
+        newest.unlink(missing_ok=True)
+
+
+def forget_output(deployment_id: int) -> None:
+    archive_path(deployment_id).unlink(missing_ok=True)
+
+
+def kept_lines(deployment_id: int) -> Iterator[OutputLine]:
+    """What was kept, from the first line on; nothing when there is none. A damaged file ends where
+    it is damaged."""
+    with (
+        contextlib.suppress(FileNotFoundError, EOFError, zlib.error, gzip.BadGzipFile),
+        gzip.open(archive_path(deployment_id), "rb") as file,
+    ):
+        for raw in file:
+            stamp, _, rest = raw.decode(errors="replace").rstrip("\n").partition(" ")
+            stream, _, text = rest.partition(" ")
+            yield OutputLine(stamp, stream, text)
+
+
+def output_of(deployment: Deployment, *, since: str = "", tail: int | None = None) -> _Lines:
+    """What its container wrote: of the container while that is there, else what was kept. Raises
+    `EngineUnavailable`."""
+    containers = get_engine().containers
+    if deployment.container_id and containers.inspect(deployment.container_id) is not None:
+        output = containers.output(deployment.container_id, since=since, tail=tail)
+        try:
+            for batch in output:
+                yield from batch
+        finally:
+            output.close()
+        return
+    kept: _Lines = (line for line in kept_lines(deployment.pk) if line.stamp >= since)
+    yield from kept if tail is None else deque(kept, maxlen=tail)
+
+
+def has_output(deployment: Deployment) -> bool:
+    """Whether anything that its container wrote can be read: cheap, asks no engine."""
+    return deployment.status == Status.LIVE or archive_path(deployment.pk).exists()
+
+
+_Lines = Iterator[OutputLine]
