@@ -20,6 +20,7 @@ from apps.deployments.models import Deployment, Status
 from apps.deployments.services import app_delete
 from apps.engine.bench import bare_deployment, cpu_seconds, free_ports, resident_mb, run_program
 from apps.projects.models import App
+from apps.system.management import bench_logs
 from apps.system.management.base import MistCommand, mist_pid
 from apps.system.management.bench_load import Load, visit
 from apps.system.management.bench_metrics import measure_rounds
@@ -36,13 +37,13 @@ PORTS = (
     "MIST_PROBE_PORT",
     "MIST_PROXY_API_PORT",
 )
-PARTS = ("start", "idle", "pages", "deployments", "metrics")
+PARTS = ("start", "idle", "pages", "deployments", "metrics", "logs")
 
 
 class Command(MistCommand):
     help = (
-        "Measure Mist on this machine and print JSON: start, memory, pages, deployments. Uses an "
-        "instance of its own with a temporary data directory and free ports."
+        "Measure Mist on this machine and print JSON: start, memory, pages, deployments, logs. "
+        "Uses an instance of its own with a temporary data directory and free ports."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -64,6 +65,8 @@ class Command(MistCommand):
                 found["idle"] = _idle(options["seconds"])
             if "deployments" in parts:
                 found["deployment"] = _deployments(options["rounds"])
+            if "logs" in parts:
+                found["logs"] = _logs(options["seconds"])
             if "pages" in parts:
                 found["pages"] = _pages(options["seconds"])
             if "metrics" in parts:
@@ -139,6 +142,14 @@ def _deployments(rounds: int) -> dict[str, float]:
         "bare_s": round(statistics.median(bare), 2),
         "overhead_s": round(statistics.median(with_mist) - statistics.median(bare), 2),
     }
+
+
+def _logs(seconds: float) -> dict[str, dict[str, float]]:
+    deployment = demo_start(requested_by=None)
+    _wait_until_live(deployment)
+    found = bench_logs.measure(deployment, seconds=seconds)
+    _delete(deployment.app)
+    return found
 
 
 def _delete(app: App) -> None:
