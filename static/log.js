@@ -191,15 +191,19 @@
     return (await answer.json()).lines.slice(0, STEP);
   };
 
-  let loading = false;
-  const load = async (work) => {
-    if (loading) return;
-    loading = true;
-    try { await work(); } catch { say("Lines could not be fetched. Scroll to try again"); }
-    loading = false;
-    showCounts();
+  // One after the other: each piece of work moves the window.
+  let working = 0;
+  let work = Promise.resolve();
+  const load = (piece) => {
+    working += 1;
+    work = work.then(piece).catch(() => say("Lines could not be fetched. Scroll to try again")).then(() => {
+      working -= 1;
+      showCounts();
+    });
+    return work;
   };
-  const loadEarlier = () => load(async () => {
+  const loadIfIdle = (piece) => (working ? work : load(piece));
+  const loadEarlier = () => loadIfIdle(async () => {
     const from = Math.max(1, first - STEP);
     const wanted = first - from;
     if (wanted < 1) return;
@@ -210,11 +214,10 @@
     body.scrollTop += body.scrollHeight - height;
     trimBottom();
   });
-  const loadLater = () => load(async () => {
+  const loadLater = () => loadIfIdle(async () => {
     while (last < total) {
       const lines = (await get(last + 1)).slice(0, total - last);
       if (!lines.length) return;
-      const before = body.scrollHeight;
       append(lines);
       const extra = count() - MOST;
       if (extra > 0) {
@@ -222,7 +225,7 @@
         trimTop();
         body.scrollTop -= grown - body.scrollHeight;
       }
-      if (!following && body.scrollHeight > before) return;
+      if (!following) return;
     }
   });
 
@@ -265,7 +268,8 @@
     const end = atEnd() && last >= total;
     if (end !== following) follow(end);
   }, { passive: true });
-  if (following || body.hasAttribute("data-log-end")) toEnd();
+  // A short log that is over is read from its first line, any other from its end.
+  if (following || body.hasAttribute("data-log-end") || (first > 1 && !location.hash)) toEnd();
   addEventListener("resize", () => { if (following) toEnd(); });
 
   // --------------------------------------------------------------------------------- place of one

@@ -52,7 +52,7 @@ def make_engine(config: EngineConfig) -> FakeEngine:
     calls: list[Call] = []
     containers = Builder(calls)
     containers.hold = config.data_dir / "hold"
-    containers.output = list(OUTPUT)
+    containers.says = list(OUTPUT)
     git, proxy = FakeGit(calls), FakeProxy(containers, calls)
     proxy.ensure_running()
     kept = _kept(config.data_dir)
