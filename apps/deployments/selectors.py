@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.db import connection
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
@@ -140,10 +141,16 @@ def unapplied(app: App, variables: Iterable[EnvironmentVariable] | None = None) 
 
 def work_waiting() -> bool:
     """Whether anything was asked for that nobody has begun: cheap, asked twice a second."""
-    return (
-        Deployment.objects.filter(status=Status.QUEUED).exists()
-        or App.objects.filter(needs_apply=True).exists()
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(_WAITING, [Status.QUEUED.value, True])
+        return cursor.fetchone() is not None
+
+
+# Written out because making a query costs twenty times what running this one does.
+_WAITING = (
+    f"SELECT 1 FROM {Deployment._meta.db_table} WHERE status = %s"  # noqa: S608 - our own names
+    f" UNION ALL SELECT 1 FROM {App._meta.db_table} WHERE needs_apply = %s LIMIT 1"
+)
 
 
 def abandoned(*, owner: str, alone: bool) -> list[Deployment]:
