@@ -1,6 +1,6 @@
 """Google Lighthouse against a running Mist, for `./mist bench --only lighthouse`.
 
-    python -m tests.machine.lighthouse URL COOKIE PATH…
+    LIGHTHOUSE_COOKIE=name=value python -m tests.machine.lighthouse URL PATH…
 
 Prints JSON: path → theme → category → score of 100, with the audits that lost points. Lighthouse
 comes from npm, is kept in `$XDG_CACHE_HOME/mist-tests/lighthouse` and drives Debian's Chromium.
@@ -102,4 +102,4 @@ def _install() -> Path:
 
 
 if __name__ == "__main__":
-    print(json.dumps(measure(sys.argv[1], sys.argv[2], sys.argv[3:])))
+    print(json.dumps(measure(sys.argv[1], os.environ["LIGHTHOUSE_COOKIE"], sys.argv[2:])))

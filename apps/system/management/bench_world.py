@@ -66,12 +66,12 @@ def _deployments(apps: list[App]) -> list[Deployment]:
     ]
 
 
-def log_in(people: int) -> list[str]:
-    """Cookies of `people` users who have logged in."""
+def log_in(people: int, name: str = "user") -> list[str]:
+    """Cookies of `people` users who have logged in; `name` begins their addresses."""
     store = import_module(settings.SESSION_ENGINE).SessionStore
     cookies = []
     for number in range(people):
-        user = User.objects.create_superuser(f"user-{number}@example.com", None, name="Bench")
+        user = User.objects.create_superuser(f"{name}-{number}@example.com", None, name="Bench")
         session = store()
         session[SESSION_KEY] = str(user.pk)
         session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
+import json
 import os
 import shutil
 import statistics
@@ -15,6 +17,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
+from django.urls import reverse
 
 from apps.deployments.models import Deployment, Status
 from apps.deployments.services import app_delete
@@ -37,7 +40,7 @@ PORTS = (
     "MIST_PROBE_PORT",
     "MIST_PROXY_API_PORT",
 )
-PARTS = ("start", "idle", "pages", "deployments", "metrics", "logs")
+PARTS = ("start", "idle", "pages", "deployments", "metrics", "logs", "lighthouse")
 
 
 class Command(MistCommand):
@@ -67,6 +70,8 @@ class Command(MistCommand):
                 found["deployment"] = _deployments(options["rounds"])
             if "logs" in parts:
                 found["logs"] = _logs(options["seconds"])
+            if "lighthouse" in parts:
+                found["lighthouse"] = _lighthouse()
             if "pages" in parts:
                 found["pages"] = _pages(options["seconds"])
             if "metrics" in parts:
@@ -167,6 +172,21 @@ def _wait_until_live(deployment: Deployment) -> float:
     if deployment.status != Status.LIVE or deployment.finished_at is None:
         raise CommandError(f"A deployment failed: {deployment.failure}")
     return (deployment.finished_at - deployment.created_at).total_seconds()
+
+
+def _lighthouse() -> object:
+    """Scores of the dashboard and of an app's page. Needs npm and what ./mist test installs."""
+    if not shutil.which("npm") or not importlib.util.find_spec("playwright"):
+        return "skipped: npm or playwright is missing"
+    deployment = demo_start(requested_by=None)
+    _wait_until_live(deployment)
+    [cookie] = log_in(1, "lighthouse")
+    app = reverse("app", args=[deployment.app.project.slug, deployment.app.slug])
+    words = [sys.executable, "-m", "tests.machine.lighthouse", local_url(), "/", app]
+    env = os.environ | {"PYTHONPATH": str(settings.BASE_DIR), "LIGHTHOUSE_COOKIE": cookie}
+    scores: object = json.loads(run_program(words, env=env))
+    _delete(deployment.app)
+    return scores
 
 
 def _pages(seconds: float) -> dict[str, object]:
