@@ -396,6 +396,7 @@
     button.setAttribute("aria-pressed", log.dataset[name] === "on");
     if (following) toEnd();
   };
+  $("[data-log-of]")?.addEventListener("change", (event) => event.target.form.requestSubmit());
   log.addEventListener("click", (event) => {
     const found = (selector) => event.target.closest(selector);
     let button;
