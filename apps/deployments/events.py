@@ -6,11 +6,13 @@ not a fact.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 
+logger = logging.getLogger("mist.events")
 LOBBY = "mist.lobby"
 """Everybody hears that something changed here; each page reads only what its person may see."""
 
@@ -34,7 +36,17 @@ def user_group(user_id: int) -> str:
 
 
 def publish(group: str, message: dict[str, object]) -> None:
-    """Send from any thread. The local layer takes messages directly; Redis needs a loop."""
+    """Send from any thread. The local layer takes messages directly; Redis needs a loop.
+
+    Never raises: what is told has happened already, and a Redis that is gone must not undo it.
+    """
+    try:
+        _publish(group, message)
+    except Exception as error:
+        logger.warning("Telling %s: %r", group, error)
+
+
+def _publish(group: str, message: dict[str, object]) -> None:
     layer = get_channel_layer()
     if layer is None:
         return
