@@ -132,6 +132,13 @@ def take_over(deployment: Deployment, *, owner: str) -> None:
     deployment.owner = owner
 
 
+def give_back(deployment: Deployment) -> None:
+    """Let go of one that was taken over and could not be recovered: the next round tries again."""
+    Deployment.objects.filter(pk=deployment.pk, owner=deployment.owner).update(
+        owner="", heartbeat_at=None
+    )
+
+
 def release(*, owner: str) -> None:
     """Let go of everything of `owner` but a switch: its steps stop where they are, and whoever
     recovers abandoned work queues them again."""
@@ -168,7 +175,8 @@ def cancel(deployment: Deployment, *, by: User | None) -> bool:
 
 
 def go_live(deployment: Deployment, **fields: Any) -> Deployment | None:
-    """Retire the live deployment of the app and put this one in its place, in one transaction.
+    """Retire the live deployment of the app and put this one in its place, in one transaction with
+    the app's own state: it runs, and shall.
 
     Returns the one that was live before. Raises `Overtaken`.
     """
@@ -181,6 +189,9 @@ def go_live(deployment: Deployment, **fields: Any) -> Deployment | None:
         if before is not None:
             move(before, Status.RETIRED)
         move(deployment, Status.LIVE, **fields)
+        App.objects.filter(pk=deployment.app_id).update(
+            wanted=App.Wanted.RUNNING, observed=App.Observed.RUNNING, observed_detail=""
+        )
     return before
 
 

@@ -16,12 +16,14 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db import connection
+from django.db.utils import Error as DatabaseError
 
 from apps.deployments import changes, events, lifecycle, planning
 from apps.deployments.archive import keep_output
 from apps.deployments.lifecycle import Overtaken
 from apps.deployments.logs import BuildLog, log_path
 from apps.deployments.models import UNFINISHED, Deployment, Status
+from apps.deployments.selectors import live_deployment
 from apps.domains.planning import router_name, routes_file
 from apps.engine.base import Container, Engine
 from apps.engine.connect import get_engine
@@ -99,7 +101,6 @@ def run(deployment: Deployment) -> None:
             logger.exception("Deployment %s failed inside Mist", deployment.pk)
             _end_badly(work, _own_fault(error))
             return
-        undo.pop_all()
         retire(work, before)
 
 
@@ -107,6 +108,8 @@ def resume_switch(deployment: Deployment) -> None:
     """Finish a deployment whose owner died while traffic moved. The caller owns it by now."""
     with _log_of(deployment) as log, _lease(deployment), ExitStack() as undo:
         work = Work(deployment, get_engine(), log, undo)
+        if deployment.source_id is None:
+            undo.callback(_remove_image, work, deployment.image)
         undo.callback(_remove_container, work)
         try:
             work.say("Mist was restarted, going on with the switch")
@@ -117,7 +120,10 @@ def resume_switch(deployment: Deployment) -> None:
         except EngineError as error:
             _end_badly(work, error)
             return
-        undo.pop_all()
+        except Exception as error:
+            logger.exception("Deployment %s failed inside Mist", deployment.pk)
+            _end_badly(work, _own_fault(error))
+            return
         retire(work, before)
 
 
@@ -198,6 +204,8 @@ def start(work: Work) -> None:
     containers.ensure_network(spec.network, labels=planning.instance_labels())
     work.say(f"Starting {spec.name}: {app.memory_mb} MB memory, {app.cpus} CPU, port {port}")
     work.undo.callback(_remove_container, work)
+    # `start` replaces a container of that name: it must not be that of whoever took this over.
+    work.deadline(None, "Starting").check()
     container = containers.start(spec)
     lifecycle.record(deployment, container_id=container.id, port=port)
 
@@ -244,24 +252,24 @@ def retire(work: Work, before: Deployment | None) -> None:
     work.say(f"Live at {work.app.url}")
     containers = work.engine.containers
     try:
-        olds = [
-            c
-            for c in containers.list(labels=planning.app_labels(work.app))
-            if c.labels.get("mist.deployment") != str(work.deployment.pk)
-        ]
-        for old in olds:
-            if before is not None and old.id == before.container_id:
-                _drain(work, before, old)
+        for old in containers.list(labels=planning.app_labels(work.app)):
+            facts = planning.owner_facts(old.labels)
+            row = Deployment.objects.filter(pk=facts[1]).first() if facts else None
+            # The next deployment of the app may have begun meanwhile: its container is not old.
+            if row is not None and (row.is_unfinished or row.status == Status.LIVE):
+                continue
+            if row is not None:
+                _drain(work, row, old)
             containers.stop(old.id, timeout=settings.MIST_STOP_TIMEOUT)
-            if facts := planning.owner_facts(old.labels):
+            if facts is not None:
                 keep_output(facts[1], old.id)
             containers.remove(old.id)
         if before is not None:
             work.say(f"Deployment #{before.number} is replaced and its container removed")
         prune_images(work.app)
-    except EngineError as error:
+    except (EngineError, DatabaseError) as error:
         # The new version serves; what is left over the next reconciliation takes away.
-        logger.warning("After deployment %s: %s", work.deployment.pk, error.sentence)
+        logger.warning("After deployment %s: %s", work.deployment.pk, error)
 
 
 def prune_images(app: App) -> None:
@@ -293,24 +301,52 @@ def route_lock(app: App) -> AbstractContextManager[None]:
     return file_lock(Path(settings.MIST_DATA_DIR) / "locks" / f"routes-{app.pk}")
 
 
+def publish_routes(app: App) -> None:
+    """Write the app's route file from the database: to what is live, or none."""
+    proxy = get_engine().proxy
+    with route_lock(app):
+        live = live_deployment(app)
+        if live is None:
+            proxy.remove_routes(str(app.pk))
+        else:
+            proxy.write_routes(str(app.pk), routes_file(app, service=live.service))
+
+
+def take_back_routes(app: App) -> None:
+    """After a switch that did not end well: traffic goes to what is live, and what it may have
+    reached meanwhile can be taken away once this returns."""
+    publish_routes(app)
+    live = live_deployment(app)
+    if live is None:
+        return
+    try:
+        get_engine().proxy.wait_for_route(
+            router=router_name(app),
+            service=live.service,
+            deadline=Deadline(5, what="Switching back"),
+        )
+    except EngineError as error:
+        # Without a proxy there is no traffic either; it reads the file when it comes.
+        logger.warning("App %s: %s", app, error.sentence)
+
+
 # ------------------------------------------------------------------------------------------ parts
 
 
 def _move_traffic(work: Work) -> Deployment | None:
     deployment, app, proxy = work.deployment, work.app, work.engine.proxy
     with route_lock(app):
-        previous = proxy.read_routes(str(app.pk))
-        work.undo.callback(_restore_routes, work, previous)
+        # From the database, not the file as it was: after a crash that leads here already.
+        work.undo.callback(_restore_routes, work)
         proxy.write_routes(str(app.pk), routes_file(app, service=deployment.service))
         proxy.wait_for_route(
             router=router_name(app),
             service=deployment.service,
-            deadline=Deadline(15, what="Switching traffic"),
+            deadline=work.deadline(15, "Switching traffic"),
         )
         before = lifecycle.go_live(deployment)
-        App.objects.filter(pk=app.pk).update(
-            wanted=App.Wanted.RUNNING, observed=App.Observed.RUNNING, observed_detail=""
-        )
+        # It is live: whatever fails from here on undoes nothing.
+        work.undo.pop_all()
     events.app_changed(app_id=app.pk)
     return before
 
@@ -327,12 +363,13 @@ def _drain(work: Work, before: Deployment, old: Container) -> None:
         work.say(f"Requests to #{before.number} were still in progress after {patience:.0f} s")
 
 
-def _restore_routes(work: Work, previous: object) -> None:
-    proxy, key = work.engine.proxy, str(work.app.pk)
-    if isinstance(previous, dict):
-        proxy.write_routes(key, previous)
-    else:
-        proxy.remove_routes(key)
+def _restore_routes(work: Work) -> None:
+    take_back_routes(work.app)
+    # Requests that came to the new version in between get their answer.
+    deployment = work.deployment
+    container = work.engine.containers.inspect(deployment.container_id)
+    if container is not None:
+        _drain(work, deployment, container)
 
 
 def _remove_container(work: Work) -> None:
@@ -416,7 +453,7 @@ def _end_badly(work: Work, error: EngineError) -> None:
     work.say(error.sentence)
     try:
         work.undo.close()
-    except (EngineError, Overtaken) as problem:
+    except (EngineError, Overtaken, DatabaseError) as problem:
         logger.warning("Undo of deployment %s: %s", deployment.pk, problem)
     try:
         if isinstance(error, Cancelled):
@@ -431,8 +468,9 @@ def _end_badly(work: Work, error: EngineError) -> None:
             failure_hint=error.hint,
             failure_detail=error.detail[-8000:],
         )
-    except Overtaken as overtaken:
-        logger.warning("%s", overtaken)
+    except (Overtaken, DatabaseError) as problem:
+        # Without a database the lease runs out, and the recovery finds it.
+        logger.warning("%s", problem)
 
 
 def _log_of(deployment: Deployment) -> BuildLog:
@@ -449,7 +487,11 @@ def _lease(deployment: Deployment) -> Iterator[None]:
 
     def renew() -> None:
         while not done.wait(HEARTBEAT_SECONDS):
-            lifecycle.heartbeat(deployment)
+            try:
+                lifecycle.heartbeat(deployment)
+            except DatabaseError as error:
+                logger.warning("Lease of deployment %s: %s", deployment.pk, error)
+                connection.close()
         connection.close()
 
     thread = threading.Thread(target=renew, name=f"lease-{deployment.pk}", daemon=True)

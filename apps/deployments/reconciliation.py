@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import shutil
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 from django.conf import settings
@@ -20,9 +21,9 @@ from apps.deployments.lifecycle import Overtaken
 from apps.deployments.logs import log_path
 from apps.deployments.models import RUNNING, UNFINISHED, Deployment, Status
 from apps.deployments.observation import container_of, forget_deaths, observe_app
-from apps.deployments.pipeline import resume_switch, route_lock
+from apps.deployments.pipeline import publish_routes, resume_switch, route_lock, take_back_routes
 from apps.deployments.selectors import abandoned, live_deployment
-from apps.domains.planning import router_name, routes_file
+from apps.domains.planning import router_name
 from apps.engine.base import ContainerStatus
 from apps.engine.connect import get_engine
 from apps.engine.deadline import Deadline
@@ -36,25 +37,32 @@ _not_before: dict[int, float] = {}
 """App → when its wishes may be tried again, after the engine did not answer."""
 
 
-def recover_abandoned(*, owner: str, alone: bool) -> int:
-    """Give work whose owner died back to the queue, or finish it where traffic was moving.
+def recover_abandoned(*, owner: str, alone: bool, busy: Collection[int] = frozenset()) -> int:
+    """Give work whose owner died back to the queue, or finish it where traffic was moving. `busy`
+    are deployments that this process works on.
 
     Returns how many were taken up.
     """
     taken = 0
-    for deployment in abandoned(owner=owner, alone=alone):
+    for deployment in abandoned(owner=owner, alone=alone, busy=busy):
         try:
             lifecycle.take_over(deployment, owner=owner)
             if deployment.status == Status.SWITCHING and _traffic_may_have_moved(deployment):
                 resume_switch(deployment)
             else:
+                if deployment.status == Status.SWITCHING:
+                    # The route may lead to what is swept away now.
+                    take_back_routes(deployment.app)
                 _sweep(deployment)
                 # What was built is built again; a rollback still has its image.
                 again = {} if deployment.source_id else {"image": ""}
                 lifecycle.move(deployment, Status.QUEUED, container_id="", owner="", **again)
             taken += 1
-        except (Overtaken, EngineError) as error:
+        except Overtaken as error:
             logger.warning("Recovery of deployment %s: %s", deployment.pk, error)
+        except EngineError as error:
+            logger.warning("Recovery of deployment %s: %s", deployment.pk, error)
+            lifecycle.give_back(deployment)
     return taken
 
 
@@ -117,14 +125,6 @@ def apply_app(app: App) -> bool:
             containers.resume(container.id)
     publish_routes(app)
     return True
-
-
-def publish_routes(app: App) -> None:
-    """Write the app's route file again from the database."""
-    with route_lock(app):
-        live = live_deployment(app)
-        if live is not None:
-            get_engine().proxy.write_routes(str(app.pk), routes_file(app, service=live.service))
 
 
 def remove_orphans() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -153,17 +153,19 @@ _WAITING = (
 )
 
 
-def abandoned(*, owner: str, alone: bool) -> list[Deployment]:
+def abandoned(*, owner: str, alone: bool, busy: Collection[int] = frozenset()) -> list[Deployment]:
     """Running deployments that no living worker owns.
 
-    `alone` says that no other Mist can be working on this database, so that every foreign lease
-    is a dead one; otherwise a lease is dead when its heartbeat is 20 s old.
+    A lease is dead when its heartbeat is 20 s old, this process's own too: its worker may have
+    ended with the database out of reach. `alone` says that no other Mist can be working on this
+    database, so that every foreign lease is a dead one. What is in `busy` (keys) is worked on.
     """
-    rows = Deployment.objects.filter(status__in=RUNNING).select_related("app__project")
-    if alone:
-        return list(rows.exclude(owner=owner))
     limit = timezone.now() - dt.timedelta(seconds=LEASE_SECONDS)
-    return list(rows.filter(Q(heartbeat_at=None) | Q(heartbeat_at__lt=limit)))
+    dead = Q(heartbeat_at=None) | Q(heartbeat_at__lt=limit)
+    if alone:
+        dead |= ~Q(owner=owner)
+    rows = Deployment.objects.filter(dead, status__in=RUNNING).exclude(pk__in=busy)
+    return list(rows.select_related("app__project"))
 
 
 def live_deployment_of(app_id: int) -> Deployment | None:

@@ -47,7 +47,9 @@ def apply_wishes() -> None:
 def reconcile_deployments() -> None:
     """Take up abandoned work, then compare what runs with what should."""
     try:
-        if reconciliation.recover_abandoned(owner=OWNER, alone=not settings.REDIS_URL):
+        if reconciliation.recover_abandoned(
+            owner=OWNER, alone=not settings.REDIS_URL, busy=tuple(_busy)
+        ):
             run_deployments.delay()
         observation.observe_all()
         reconciliation.remove_orphans()
