@@ -9,7 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.test import Client
 from django.urls import NoReverseMatch, reverse
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, Request
 
 from apps.accounts.models import User
 from apps.deployments.services import deployment_request
@@ -296,3 +296,30 @@ def test_the_first_pages_are_accessible_too(desk: BrowserContext, fresh: Pages) 
             page.goto(f"{fresh.url}{path}")
             wrong += inspect(page, name, theme, device)
     assert wrong == []
+
+
+FIRST_LOAD_MAX = 200 * 1024
+"""Bytes over the wire of style sheets, scripts and fonts, for who has never been here."""
+
+
+@pytest.mark.parametrize(
+    "path", ["/", f"{WEB}/", f"{WEB}/metrics/", f"{WEB}/logs/", f"{WEB}/deployments/2/"]
+)
+def test_a_first_page_is_light_and_kept(
+    chromium: Browser, person: Page, filled: Pages, path: str
+) -> None:
+    context = chromium.new_context(storage_state=person.context.storage_state())
+    page = context.new_page()
+    sizes: dict[str, int] = {}
+
+    def count(request: Request) -> None:
+        if "/static/" in request.url:
+            sizes[request.url] = request.sizes()["responseBodySize"]
+            response = request.response()
+            assert response is not None and "immutable" in response.headers["cache-control"]
+
+    page.on("requestfinished", count)
+    page.goto(f"{filled.url}{path}", wait_until="networkidle")
+    context.close()
+    assert all(url.startswith(filled.url) for url in sizes)
+    assert len(sizes) > 5 and sum(sizes.values()) < FIRST_LOAD_MAX, sizes
