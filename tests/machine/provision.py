@@ -131,7 +131,7 @@ def _make_minbase(client: docker.DockerClient) -> None:
             _run(
                 [
                     *("debootstrap", "--variant=minbase", "--include=ca-certificates"),
-                    *("bookworm", str(root), _mirror()),
+                    *("bookworm", str(root), *_mirror()),
                 ]
             )
             # Whatever this machine trusts, builds trust: its mirrors may have a certificate of
@@ -153,11 +153,10 @@ def _derive(client: docker.DockerClient, name: str, steps: Sequence[str]) -> Non
         client.images.build(path=folder, tag=name, rm=True, forcerm=True)
 
 
-def _mirror() -> str:
-    """The mirror that this machine's apt uses."""
+def _mirror() -> list[str]:
+    """The mirror that this machine's apt uses; none for debootstrap's own choice."""
     listed = _run(["apt-cache", "policy"])
-    found = re.search(r"\d+ (https?://\S+) bookworm/main", listed)
-    return found[1] if found else "http://deb.debian.org/debian"
+    return re.findall(r"\d+ (https?://\S+) bookworm/main", listed)[:1]
 
 
 def _import(client: docker.DockerClient, root: Path, name: str) -> None:
