@@ -71,6 +71,7 @@ GROUPS: tuple[tuple[str, str, tuple[Setting, ...]], ...] = (
            unit="s"),
         _s("MIST_STOP_TIMEOUT", "How long a container may take to end", "10", unit="s"),
         _s("MIST_KEEP_IMAGES", "Images of replaced versions kept for each app", "5"),
+        _s("MIST_OUTPUT_LOG_MAX_MB", "Output kept of a container that is gone", "10", unit="MB"),
         _s("MIST_BUILD_MEMORY_MB", "Memory that all builds together may use",
            "3/4 of the memory", "engine.build_memory_mb", unit="MB", zero_is_default=True),
         _s("MIST_BUILD_CPUS", "Processor cores that all builds together may use",
