@@ -8,78 +8,29 @@ from __future__ import annotations
 
 import logging
 import shutil
-import threading
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from contextlib import ExitStack
 
 from django.conf import settings
-from django.db import connection
 from django.db.utils import Error as DatabaseError
 
-from apps.deployments import changes, events, lifecycle, planning
+from apps.deployments import changes, lifecycle, planning
 from apps.deployments.archive import keep_output
+from apps.deployments.checking import check
 from apps.deployments.lifecycle import Overtaken
-from apps.deployments.logs import BuildLog, log_path
 from apps.deployments.models import UNFINISHED, Deployment, Status
-from apps.deployments.selectors import live_deployment
-from apps.domains.planning import router_name, routes_file
-from apps.engine.base import Container, Engine
+from apps.deployments.traffic import drain, move_traffic
+from apps.deployments.work import Work, lease, log_of
 from apps.engine.connect import get_engine
-from apps.engine.deadline import Deadline
-from apps.engine.errors import Cancelled, EngineError, HealthCheckFailed
-from apps.engine.labels import probe_host
-from apps.engine.locks import file_lock
+from apps.engine.errors import Cancelled, EngineError
 from apps.engine.sources import find_dockerfile
-from apps.projects.models import App, EnvironmentVariable
+from apps.projects.models import App
 
 logger = logging.getLogger("mist.deployments")
-HEARTBEAT_SECONDS = 5.0
-PROBE_PAUSE = 0.2
-STEADY_PAUSE = 2.0
-
-
-@dataclass
-class Work:
-    """What the steps of one deployment share."""
-
-    deployment: Deployment
-    engine: Engine
-    log: BuildLog
-    undo: ExitStack
-    variables: list[EnvironmentVariable] = field(default_factory=list)
-    """As they were when the work began: the build and the container get the same."""
-
-    def say(self, text: str) -> None:
-        """Mist's own words in the log."""
-        self.log.write(self.deployment.status, f"» {text}")
-
-    def line(self, text: str) -> None:
-        """A line of a tool's output."""
-        self.log.write(self.deployment.status, text)
-
-    def deadline(self, seconds: float | None, what: str) -> Deadline:
-        return Deadline(
-            seconds, what=what, cancelled=lambda: lifecycle.cancel_requested(self.deployment)
-        )
-
-    @property
-    def app(self) -> App:
-        return self.deployment.app
-
-    @property
-    def mirror(self) -> Path:
-        return Path(settings.MIST_DATA_DIR) / "repos" / str(self.app.pk)
-
-    @property
-    def checkout(self) -> Path:
-        return Path(settings.MIST_DATA_DIR) / "builds" / str(self.deployment.pk)
 
 
 def run(deployment: Deployment) -> None:
     """Carry a claimed deployment to its end, whatever that is. Never raises for the outside."""
-    with _log_of(deployment) as log, _lease(deployment), ExitStack() as undo:
+    with log_of(deployment) as log, lease(deployment), ExitStack() as undo:
         work = Work(deployment, get_engine(), log, undo)
         before: Deployment | None = None
         try:
@@ -106,14 +57,14 @@ def run(deployment: Deployment) -> None:
 
 def resume_switch(deployment: Deployment) -> None:
     """Finish a deployment whose owner died while traffic moved. The caller owns it by now."""
-    with _log_of(deployment) as log, _lease(deployment), ExitStack() as undo:
+    with log_of(deployment) as log, lease(deployment), ExitStack() as undo:
         work = Work(deployment, get_engine(), log, undo)
         if deployment.source_id is None:
             undo.callback(_remove_image, work, deployment.image)
         undo.callback(_remove_container, work)
         try:
             work.say("Mist was restarted, going on with the switch")
-            before = _move_traffic(work)
+            before = move_traffic(work)
         except Overtaken:
             undo.pop_all()
             return
@@ -210,41 +161,11 @@ def start(work: Work) -> None:
     lifecycle.record(deployment, container_id=container.id, port=port)
 
 
-def check(work: Work) -> None:
-    """Probe through the proxy until the app answers, or say why it never did."""
-    deployment, app = work.deployment, work.app
-    lifecycle.move(deployment, Status.CHECKING)
-    limit = settings.MIST_HEALTH_TIMEOUT
-    deadline = work.deadline(None, "The health check")
-    patience = Deadline(limit)
-    work.say(f"Checking GET {app.health_path} on port {deployment.port}, for up to {limit:.0f} s")
-    attempts, said = 0, ""
-    while True:
-        attempts += 1
-        answer = work.engine.proxy.probe(
-            host=probe_host(deployment.container_name), path=app.health_path
-        )
-        if answer.healthy:
-            work.line(
-                f"Attempt {attempts}: HTTP {answer.status} after {answer.milliseconds:.0f} ms"
-            )
-            lifecycle.record(deployment, milliseconds=round(answer.milliseconds))
-            return
-        reason = answer.reason or f"HTTP {answer.status}"
-        if reason != said:
-            work.line(f"Attempt {attempts}: {reason}")
-            said = reason
-        _give_up_when_dead(work)
-        if patience.remaining() <= 0:
-            raise _unhealthy(work, attempts, reason)
-        deadline.sleep(PROBE_PAUSE if attempts < 50 else STEADY_PAUSE)
-
-
 def switch(work: Work) -> Deployment | None:
     """Point the public route at the new container and see that the proxy does so."""
     work.deadline(None, "Switching").check()
     lifecycle.move(work.deployment, Status.SWITCHING)
-    return _move_traffic(work)
+    return move_traffic(work)
 
 
 def retire(work: Work, before: Deployment | None) -> None:
@@ -259,7 +180,7 @@ def retire(work: Work, before: Deployment | None) -> None:
             if row is not None and (row.is_unfinished or row.status == Status.LIVE):
                 continue
             if row is not None:
-                _drain(work, row, old)
+                drain(work, row, old)
             containers.stop(old.id, timeout=settings.MIST_STOP_TIMEOUT)
             if facts is not None:
                 keep_output(facts[1], old.id)
@@ -296,80 +217,7 @@ def prune_images(app: App) -> None:
             Deployment.objects.filter(pk=old.pk).update(image="", made_from=None, variables="")
 
 
-def route_lock(app: App) -> AbstractContextManager[None]:
-    """Whoever reads which deployment is live and then writes the route holds this meanwhile."""
-    return file_lock(Path(settings.MIST_DATA_DIR) / "locks" / f"routes-{app.pk}")
-
-
-def publish_routes(app: App) -> None:
-    """Write the app's route file from the database: to what is live, or none."""
-    proxy = get_engine().proxy
-    with route_lock(app):
-        live = live_deployment(app)
-        if live is None:
-            proxy.remove_routes(str(app.pk))
-        else:
-            proxy.write_routes(str(app.pk), routes_file(app, service=live.service))
-
-
-def take_back_routes(app: App) -> None:
-    """After a switch that did not end well: traffic goes to what is live, and what it may have
-    reached meanwhile can be taken away once this returns."""
-    publish_routes(app)
-    live = live_deployment(app)
-    if live is None:
-        return
-    try:
-        get_engine().proxy.wait_for_route(
-            router=router_name(app),
-            service=live.service,
-            deadline=Deadline(5, what="Switching back"),
-        )
-    except EngineError as error:
-        # Without a proxy there is no traffic either; it reads the file when it comes.
-        logger.warning("App %s: %s", app, error.sentence)
-
-
 # ------------------------------------------------------------------------------------------ parts
-
-
-def _move_traffic(work: Work) -> Deployment | None:
-    deployment, app, proxy = work.deployment, work.app, work.engine.proxy
-    with route_lock(app):
-        # From the database, not the file as it was: after a crash that leads here already.
-        work.undo.callback(_restore_routes, work)
-        proxy.write_routes(str(app.pk), routes_file(app, service=deployment.service))
-        proxy.wait_for_route(
-            router=router_name(app),
-            service=deployment.service,
-            deadline=work.deadline(15, "Switching traffic"),
-        )
-        before = lifecycle.go_live(deployment)
-        # It is live: whatever fails from here on undoes nothing.
-        work.undo.pop_all()
-    events.app_changed(app_id=app.pk)
-    return before
-
-
-def _drain(work: Work, before: Deployment, old: Container) -> None:
-    """New requests go elsewhere by now; those in progress get some time to end."""
-    patience = settings.MIST_DRAIN_SECONDS
-    address = old.addresses.get(planning.network_name(work.app.project))
-    if (
-        address
-        and before.port
-        and not work.engine.proxy.drain(address=address, port=before.port, patience=patience)
-    ):
-        work.say(f"Requests to #{before.number} were still in progress after {patience:.0f} s")
-
-
-def _restore_routes(work: Work) -> None:
-    take_back_routes(work.app)
-    # Requests that came to the new version in between get their answer.
-    deployment = work.deployment
-    container = work.engine.containers.inspect(deployment.container_id)
-    if container is not None:
-        _drain(work, deployment, container)
 
 
 def _remove_container(work: Work) -> None:
@@ -384,59 +232,6 @@ def _remove_container(work: Work) -> None:
 def _remove_image(work: Work, image: str) -> None:
     work.engine.containers.remove_image(image)
     lifecycle.record(work.deployment, image="")
-
-
-def _give_up_when_dead(work: Work) -> None:
-    container = work.engine.containers.inspect(work.deployment.container_id)
-    if container is None:
-        raise HealthCheckFailed(
-            "The container was removed while it was checked.", hint="Deploy again."
-        )
-    ended = container.exit_code is not None and container.status not in ("running", "created")
-    if not ended and container.restarts < 2:
-        return
-    raise _ended(work, container)
-
-
-def _ended(work: Work, container: Container) -> HealthCheckFailed:
-    code = "" if container.exit_code is None else f" with exit code {container.exit_code}"
-    sentence = f"The app ended{code} instead of answering."
-    hint = "Read its last lines: a missing variable or a wrong start command are the usual causes."
-    if container.out_of_memory:
-        sentence = f"The app ended{code} because it used more memory than it may."
-        hint = "Raise the memory limit in the app's settings."
-    elif container.exit_code in (126, 127):
-        # What a shell and the container's init say of a command that is none.
-        sentence = (
-            "The start command does not exist in the image, or may not be run "
-            f"(exit code {container.exit_code})."
-        )
-        hint = "Check CMD and ENTRYPOINT in the Dockerfile."
-    return HealthCheckFailed(sentence, hint=hint, detail=_last_lines(work))
-
-
-def _unhealthy(work: Work, attempts: int, reason: str) -> HealthCheckFailed:
-    app, port = work.app, work.deployment.port
-    if "listen" in reason or "refused" in reason:
-        sentence = f"The app did not listen on port {port} within the time limit."
-        hint = (
-            f"Let it listen on 0.0.0.0:{port} (Mist sets PORT={port}), or set the port it uses "
-            "in the app's settings."
-        )
-    else:
-        sentence = f"The health check GET {app.health_path} failed {attempts} times: {reason}."
-        hint = "Find the cause in its last lines, or set another health check path."
-    return HealthCheckFailed(sentence, hint=hint, detail=_last_lines(work))
-
-
-def _last_lines(work: Work) -> str:
-    try:
-        lines = work.engine.containers.logs(work.deployment.container_id, tail=20)
-    except EngineError:
-        return ""
-    for text in lines:
-        work.line(text)
-    return "\n".join(lines)
 
 
 def _own_fault(error: Exception) -> EngineError:
@@ -471,32 +266,3 @@ def _end_badly(work: Work, error: EngineError) -> None:
     except (Overtaken, DatabaseError) as problem:
         # Without a database the lease runs out, and the recovery finds it.
         logger.warning("%s", problem)
-
-
-def _log_of(deployment: Deployment) -> BuildLog:
-    return BuildLog(
-        log_path(deployment.pk),
-        nudge=lambda: events.log_grew(deployment_id=deployment.pk),
-    )
-
-
-@contextmanager
-def _lease(deployment: Deployment) -> Iterator[None]:
-    """Renew the lease every few seconds from a thread of its own."""
-    done = threading.Event()
-
-    def renew() -> None:
-        while not done.wait(HEARTBEAT_SECONDS):
-            try:
-                lifecycle.heartbeat(deployment)
-            except DatabaseError as error:
-                logger.warning("Lease of deployment %s: %s", deployment.pk, error)
-                connection.close()
-        connection.close()
-
-    thread = threading.Thread(target=renew, name=f"lease-{deployment.pk}", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()

@@ -21,8 +21,9 @@ from apps.deployments.lifecycle import Overtaken
 from apps.deployments.logs import log_path
 from apps.deployments.models import RUNNING, UNFINISHED, Deployment, Status
 from apps.deployments.observation import container_of, forget_deaths, observe_app
-from apps.deployments.pipeline import publish_routes, resume_switch, route_lock, take_back_routes
+from apps.deployments.pipeline import resume_switch
 from apps.deployments.selectors import abandoned, live_deployment
+from apps.deployments.traffic import publish_routes, route_lock, take_back_routes
 from apps.domains.planning import router_name
 from apps.engine.base import ContainerStatus
 from apps.engine.connect import get_engine

@@ -13,6 +13,7 @@ from apps.deployments import events, pipeline, reconciliation
 from apps.deployments.models import Deployment, Status
 from apps.deployments.services import deployment_rollback
 from apps.deployments.tasks import claim_next
+from apps.deployments.work import Work, log_of
 from apps.engine.connect import get_engine
 from apps.engine.errors import EngineUnavailable
 from apps.engine.fake import FakeEngine
@@ -48,8 +49,8 @@ def test_a_container_of_the_next_deployment_is_not_taken_for_an_old_one(
     second = deploy(web)
     # As when the next deployment has begun before the one before it has cleaned up.
     Deployment.objects.filter(pk=second.pk).update(status=Status.CHECKING)
-    with pipeline._log_of(first) as log, ExitStack() as undo:
-        pipeline.retire(pipeline.Work(first, get_engine(), log, undo), None)
+    with log_of(first) as log, ExitStack() as undo:
+        pipeline.retire(Work(first, get_engine(), log, undo), None)
     assert list(fake.containers.all) == [second.container_id]
 
 

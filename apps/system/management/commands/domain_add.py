@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from apps.deployments import pipeline
+from apps.deployments import traffic
 from apps.domains.services import domain_add
 from apps.system.management.base import MistCommand, find_app, first_admin, mist_pid
 
@@ -23,5 +23,5 @@ class Command(MistCommand):
         domain = domain_add(app=app, host=options["host"], created_by=first_admin())
         if mist_pid() is None:
             # Routes are a file: they can be written without a running Mist.
-            pipeline.publish_routes(app)
+            traffic.publish_routes(app)
         self.say(f"{domain.host} leads to {app}.")

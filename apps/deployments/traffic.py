@@ -1,0 +1,98 @@
+"""Which version visitors reach: the app's route, written and confirmed."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from django.conf import settings
+
+from apps.deployments import events, lifecycle, planning
+from apps.deployments.models import Deployment
+from apps.deployments.selectors import live_deployment
+from apps.deployments.work import Work
+from apps.domains.planning import router_name, routes_file
+from apps.engine.base import Container
+from apps.engine.connect import get_engine
+from apps.engine.deadline import Deadline
+from apps.engine.errors import EngineError
+from apps.engine.locks import file_lock
+from apps.projects.models import App
+
+logger = logging.getLogger("mist.deployments")
+
+
+def route_lock(app: App) -> AbstractContextManager[None]:
+    """Whoever reads which deployment is live and then writes the route holds this meanwhile."""
+    return file_lock(Path(settings.MIST_DATA_DIR) / "locks" / f"routes-{app.pk}")
+
+
+def publish_routes(app: App) -> None:
+    """Write the app's route file from the database: to what is live, or none."""
+    proxy = get_engine().proxy
+    with route_lock(app):
+        live = live_deployment(app)
+        if live is None:
+            proxy.remove_routes(str(app.pk))
+        else:
+            proxy.write_routes(str(app.pk), routes_file(app, service=live.service))
+
+
+def take_back_routes(app: App) -> None:
+    """After a switch that did not end well: traffic goes to what is live, and what it may have
+    reached meanwhile can be taken away once this returns."""
+    publish_routes(app)
+    live = live_deployment(app)
+    if live is None:
+        return
+    try:
+        get_engine().proxy.wait_for_route(
+            router=router_name(app),
+            service=live.service,
+            deadline=Deadline(5, what="Switching back"),
+        )
+    except EngineError as error:
+        # Without a proxy there is no traffic either; it reads the file when it comes.
+        logger.warning("App %s: %s", app, error.sentence)
+
+
+def move_traffic(work: Work) -> Deployment | None:
+    """Lead visitors to the new container, see that the proxy does so, and make it live. Returns
+    what was live before; from then on nothing is undone. Raises `SwitchFailed`, `Overtaken`."""
+    deployment, app, proxy = work.deployment, work.app, work.engine.proxy
+    with route_lock(app):
+        # From the database, not the file as it was: after a crash that leads here already.
+        work.undo.callback(_restore_routes, work)
+        proxy.write_routes(str(app.pk), routes_file(app, service=deployment.service))
+        proxy.wait_for_route(
+            router=router_name(app),
+            service=deployment.service,
+            deadline=work.deadline(15, "Switching traffic"),
+        )
+        before = lifecycle.go_live(deployment)
+        # It is live: whatever fails from here on undoes nothing.
+        work.undo.pop_all()
+    events.app_changed(app_id=app.pk)
+    return before
+
+
+def drain(work: Work, before: Deployment, old: Container) -> None:
+    """New requests go elsewhere by now; those in progress get some time to end."""
+    patience = settings.MIST_DRAIN_SECONDS
+    address = old.addresses.get(planning.network_name(work.app.project))
+    if (
+        address
+        and before.port
+        and not work.engine.proxy.drain(address=address, port=before.port, patience=patience)
+    ):
+        work.say(f"Requests to #{before.number} were still in progress after {patience:.0f} s")
+
+
+def _restore_routes(work: Work) -> None:
+    take_back_routes(work.app)
+    # Requests that came to the new version in between get their answer.
+    deployment = work.deployment
+    container = work.engine.containers.inspect(deployment.container_id)
+    if container is not None:
+        drain(work, deployment, container)

@@ -1,0 +1,91 @@
+"""A deployment at work: what its steps share, its log and its lease."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from django.conf import settings
+from django.db import connection
+from django.db.utils import Error as DatabaseError
+
+from apps.deployments import events, lifecycle
+from apps.deployments.logs import BuildLog, log_path
+from apps.deployments.models import Deployment
+from apps.engine.base import Engine
+from apps.engine.deadline import Deadline
+from apps.projects.models import App, EnvironmentVariable
+
+logger = logging.getLogger("mist.deployments")
+HEARTBEAT_SECONDS = 5.0
+
+
+@dataclass
+class Work:
+    """What the steps of one deployment share."""
+
+    deployment: Deployment
+    engine: Engine
+    log: BuildLog
+    undo: ExitStack
+    variables: list[EnvironmentVariable] = field(default_factory=list)
+    """As they were when the work began: the build and the container get the same."""
+
+    def say(self, text: str) -> None:
+        """Mist's own words in the log."""
+        self.log.write(self.deployment.status, f"» {text}")
+
+    def line(self, text: str) -> None:
+        """A line of a tool's output."""
+        self.log.write(self.deployment.status, text)
+
+    def deadline(self, seconds: float | None, what: str) -> Deadline:
+        return Deadline(
+            seconds, what=what, cancelled=lambda: lifecycle.cancel_requested(self.deployment)
+        )
+
+    @property
+    def app(self) -> App:
+        return self.deployment.app
+
+    @property
+    def mirror(self) -> Path:
+        return Path(settings.MIST_DATA_DIR) / "repos" / str(self.app.pk)
+
+    @property
+    def checkout(self) -> Path:
+        return Path(settings.MIST_DATA_DIR) / "builds" / str(self.deployment.pk)
+
+
+def log_of(deployment: Deployment) -> BuildLog:
+    """The build log, open for more lines; whoever watches is nudged."""
+    return BuildLog(
+        log_path(deployment.pk),
+        nudge=lambda: events.log_grew(deployment_id=deployment.pk),
+    )
+
+
+@contextmanager
+def lease(deployment: Deployment) -> Iterator[None]:
+    """Renew the lease every few seconds from a thread of its own."""
+    done = threading.Event()
+
+    def renew() -> None:
+        while not done.wait(HEARTBEAT_SECONDS):
+            try:
+                lifecycle.heartbeat(deployment)
+            except DatabaseError as error:
+                logger.warning("Lease of deployment %s: %s", deployment.pk, error)
+                connection.close()
+        connection.close()
+
+    thread = threading.Thread(target=renew, name=f"lease-{deployment.pk}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
