@@ -10,7 +10,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,7 +65,9 @@ class LiveMist:
         assert self.pid is not None
         process = psutil.Process(self.pid)
         for one in [process, *process.children(recursive=True)]:
-            one.send_signal(signal.SIGKILL)
+            # A child may end by itself, or with its parent, before its turn comes.
+            with suppress(psutil.NoSuchProcess):
+                one.send_signal(signal.SIGKILL)
         process.wait(10)
 
     def visit(self, host: str, path: str = "/") -> tuple[int, str]:
