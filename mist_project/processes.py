@@ -63,7 +63,7 @@ def serve(role: Role, *, ready: Callable[[], None]) -> int:
     if role in (Role.ALL, Role.BEAT):
         EmbeddedService(celery_app, thread=True, scheduler_cls=PlainScheduler).start()
     if role in (Role.ALL, Role.WATCHER):
-        _start(observation.watch_engine, stopping)
+        _start(observation.watch_engine, stopping, tasks.apply_wishes.delay)
         _start(_keep_proxy, stopping)
         _start(record_metrics, stopping)
     if role is Role.ALL:

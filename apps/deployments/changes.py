@@ -7,6 +7,7 @@ out.
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
 import json
 from collections.abc import Iterable, Mapping
@@ -61,6 +62,16 @@ def settings_of(app: App) -> dict[str, Any]:
     """The app's settings that a deployment is made from, as JSON holds them."""
     values = {name: getattr(app, name) for name in LABELS}
     return values | {"cpus": _number(app.cpus)}
+
+
+def app_as_of(app: App, made_from: Record | None) -> App:
+    """The app with the settings that a deployment was made with, not to be saved: it runs again as
+    it ran, whatever was set since."""
+    then = copy.copy(app)
+    for name, value in (made_from or {}).get("settings", {}).items():
+        if name in LABELS:
+            setattr(then, name, value)
+    return then
 
 
 def environment_of(app: App) -> str:

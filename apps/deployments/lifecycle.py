@@ -10,12 +10,12 @@ import time
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.deployments import events
-from apps.deployments.models import RUNNING, Deployment, Status
+from apps.deployments.models import RUNNING, UNFINISHED, Deployment, Status
 from apps.projects.models import App
 
 _ENDS = frozenset({Status.FAILED, Status.CANCELLED})
@@ -193,6 +193,24 @@ def go_live(deployment: Deployment, **fields: Any) -> Deployment | None:
             wanted=App.Wanted.RUNNING, observed=App.Observed.RUNNING, observed_detail=""
         )
     return before
+
+
+def request_repair(live: Deployment) -> bool:
+    """Queue the commit of a live deployment again, whose image is gone: once, and not when another
+    deployment is on its way. Whether it was queued."""
+    with transaction.atomic():
+        newer = Deployment.objects.filter(app=live.app_id, pk__gt=live.pk)
+        if newer.filter(Q(status__in=UNFINISHED) | Q(trigger=Deployment.Trigger.REPAIR)).exists():
+            return False
+        deployment = Deployment.objects.create(
+            app_id=live.app_id,
+            number=next_number(live.app),
+            ref=live.ref,
+            commit=live.commit,
+            trigger=Deployment.Trigger.REPAIR,
+        )
+        _announce(deployment)
+    return True
 
 
 def next_number(app: App) -> int:

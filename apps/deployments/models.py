@@ -47,6 +47,7 @@ class Deployment(models.Model):
         COMMAND = "command", "started on the command line"
         DEMO = "demo", "demo"
         ROLLBACK = "rollback", "rolled back"
+        REPAIR = "repair", "built again by Mist"
 
     app = models.ForeignKey(App, on_delete=models.CASCADE, related_name="deployments")
     number = models.PositiveIntegerField()

@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 
 from django.db import connection
 from django.db.utils import Error as DatabaseError
 
 from apps.deployments import events, planning
 from apps.deployments.models import Deployment, Status
-from apps.deployments.planning import DEATH_WINDOW, Death
+from apps.deployments.planning import DEATH_WINDOW, Death, Repair
 from apps.deployments.selectors import live_deployment
 from apps.engine.base import Container, ContainerEvent, ContainerStatus
 from apps.engine.connect import get_engine
@@ -28,31 +29,44 @@ TELLING = frozenset(
     {"start", "die", "stop", "restart", "oom", "pause", "unpause", "destroy", "health_status"}
 )
 DEATHS_KEPT = 20
+MOVING = (Status.STARTING, Status.CHECKING, Status.SWITCHING)
+REPAIR_SECONDS = 30.0
+_not_before: dict[int, float] = {}
+"""App → when it may be set right again, after that failed."""
 KILL_COUNTS = 15.0
 """Seconds for which a container that was told to end is not one that died by itself."""
 
 
-def observe_app(app: App) -> None:
-    """Write down what the engine does with the app. Raises `EngineUnavailable`."""
+def observe_app(app: App) -> bool:
+    """Write down what the engine does with the app; whether that is something to set right, which
+    `reconciliation.apply_wishes` then does. Raises `EngineUnavailable`."""
     live = live_deployment(app)
     if live is None:
         _note(app, (App.Observed.NONE, ""))
-    else:
-        _note(app, _seen(app, live, container_of(live)))
+        return False
+    return _compare(app, live, container_of(live))
 
 
-def observe_all() -> None:
-    """Compare every app with what runs. Raises `EngineUnavailable`."""
+def observe_all() -> bool:
+    """Compare every app with what runs; whether there is something to set right. Raises
+    `EngineUnavailable`."""
     by_deployment: dict[int, Container] = {}
     for container in get_engine().containers.list(labels=planning.instance_labels()):
         if facts := planning.owner_facts(container.labels):
             by_deployment[facts[1]] = container
-    for live in Deployment.objects.filter(status=Status.LIVE).select_related("app__project"):
-        _note(live.app, _seen(live.app, live, by_deployment.get(live.pk)))
+    rows = Deployment.objects.filter(status=Status.LIVE).select_related("app__project")
+    found = [_compare(live.app, live, by_deployment.get(live.pk)) for live in rows]
+    return any(found)
 
 
-def watch_engine(stopping: threading.Event) -> None:
-    """Write down what happens to containers as the engine tells it, until `stopping` is set.
+def hold_repairs(app: App) -> None:
+    """It could not be set right just now: leave it for a while."""
+    _not_before[app.pk] = time.monotonic() + REPAIR_SECONDS
+
+
+def watch_engine(stopping: threading.Event, repair: Callable[[], object]) -> None:
+    """Write down what happens to containers as the engine tells it, until `stopping` is set, and
+    call `repair` when there is something to set right.
 
     The engine may go and come back: then everything is compared anew.
     """
@@ -63,11 +77,13 @@ def watch_engine(stopping: threading.Event) -> None:
             told = get_engine().containers.events(
                 labels=planning.instance_labels(), deadline=deadline
             )
-            observe_all()
+            if observe_all():
+                repair()
             watch = EventWatch()
             for event in told:
                 pause = 1.0
-                watch.note(event)
+                if watch.note(event):
+                    repair()
         except Cancelled:
             return
         except (EngineError, DatabaseError) as error:
@@ -86,11 +102,11 @@ class EventWatch:
         self._starved: set[str] = set()
         """Containers in which something has just run out of memory."""
 
-    def note(self, event: ContainerEvent) -> None:
-        """Take one event of the engine up."""
+    def note(self, event: ContainerEvent) -> bool:
+        """Take one event of the engine up; whether there is something to set right now."""
         facts = planning.owner_facts(event.labels)
         if facts is None:
-            return
+            return False
         if event.action == "kill":
             self._told[event.container_id] = time.monotonic()
         elif event.action == "oom":
@@ -99,13 +115,13 @@ class EventWatch:
             self._told.pop(event.container_id, None)
             self._starved.discard(event.container_id)
         if event.action not in TELLING:
-            return
+            return False
         app = App.objects.select_related("project").filter(pk=facts[0], deleted_at=None).first()
         if app is None:
-            return
+            return False
         if event.action == "die":
             self._note_death(app, facts[1], event)
-        observe_app(app)
+        return observe_app(app)
 
     def _note_death(self, app: App, deployment_id: int, event: ContainerEvent) -> None:
         starved = event.container_id in self._starved
@@ -141,6 +157,22 @@ def _seen(app: App, live: Deployment, container: Container | None) -> tuple[str,
         return app.observed, app.observed_detail
     deaths = [death for death in _deaths(app) if death.deployment_id == live.pk]
     return planning.observe(app, container, deaths, now=time.time())
+
+
+def _compare(app: App, live: Deployment, container: Container | None) -> bool:
+    _note(app, _seen(app, live, container))
+    if planning.repair(app, container) is Repair.NOTHING or app.deleted_at is not None:
+        return False
+    if _not_before.get(app.pk, 0.0) > time.monotonic():
+        return False
+    # While traffic moves, the deployment that moves it knows what has to run.
+    if Deployment.objects.filter(app=app, status__in=MOVING).exists():
+        return False
+    # A wish that is being carried out at this moment may be why: then it is marked already.
+    marked = App.objects.filter(pk=app.pk, needs_apply=False).update(needs_apply=True)
+    if marked:
+        logger.warning("App %s is not as it should be: %s", app, app.observed_detail or "stopped")
+    return bool(marked)
 
 
 def _note(app: App, seen: tuple[str, str]) -> None:

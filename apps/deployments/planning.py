@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -103,6 +104,32 @@ def container_spec(
         cpus=float(app.cpus),
         stop_timeout=settings.MIST_STOP_TIMEOUT,
     )
+
+
+class Repair(enum.Enum):
+    """What brings a live deployment's container to where the app's row says it should be."""
+
+    NOTHING = enum.auto()
+    STOP = enum.auto()
+    RESUME = enum.auto()
+    REPLACE = enum.auto()
+    """A new one from the same image: it is gone, or cut off from its project's network."""
+
+
+def repair(app: App, container: Container | None) -> Repair:
+    """Compare what a person wants with what runs. One that the engine starts again by itself, and
+    one that was paused by hand, are left as they are."""
+    up = (ContainerStatus.RUNNING, ContainerStatus.RESTARTING, ContainerStatus.PAUSED)
+    if app.wanted == App.Wanted.STOPPED:
+        return Repair.STOP if container is not None and container.status in up else Repair.NOTHING
+    if container is None:
+        return Repair.REPLACE
+    if container.status is ContainerStatus.RUNNING:
+        reached = container.addresses.get(network_name(app.project))
+        return Repair.NOTHING if reached else Repair.REPLACE
+    if container.status in up or container.status is ContainerStatus.REMOVING:
+        return Repair.NOTHING
+    return Repair.RESUME
 
 
 class Death(NamedTuple):

@@ -15,27 +15,42 @@ from pathlib import Path
 from django.conf import settings
 from django.utils import timezone
 
-from apps.deployments import events, lifecycle, planning
+from apps.deployments import events, lifecycle, planning, repair
 from apps.deployments.archive import forget_output, keep_output
 from apps.deployments.lifecycle import Overtaken
 from apps.deployments.logs import log_path
 from apps.deployments.models import RUNNING, UNFINISHED, Deployment, Status
-from apps.deployments.observation import container_of, forget_deaths, observe_app
+from apps.deployments.observation import container_of, hold_repairs, observe_all, observe_app
 from apps.deployments.pipeline import resume_switch
 from apps.deployments.selectors import abandoned, live_deployment
 from apps.deployments.traffic import publish_routes, route_lock, take_back_routes
 from apps.domains.planning import router_name
-from apps.engine.base import ContainerStatus
+from apps.engine.base import Container, ContainerStatus
 from apps.engine.connect import get_engine
 from apps.engine.deadline import Deadline
-from apps.engine.errors import EngineError, StartFailed
+from apps.engine.errors import EngineError, EngineUnavailable, StartFailed
 from apps.engine.locks import try_file_lock
 from apps.projects.models import App
 
 logger = logging.getLogger("mist.reconciliation")
 RETRY_SECONDS = 5.0
+GRACE = 60.0
+"""Seconds for which something that should not be there is left where it is."""
 _not_before: dict[int, float] = {}
 """App → when its wishes may be tried again, after the engine did not answer."""
+
+
+def reconcile(*, owner: str, alone: bool, busy: Collection[int] = frozenset()) -> None:
+    """Take up abandoned work, then compare what runs with what should and set it right. What an
+    engine that does not answer leaves undone, the next round does."""
+    recover_abandoned(owner=owner, alone=alone, busy=busy)
+    restore_routes()
+    try:
+        observe_all()
+        apply_wishes()
+        remove_orphans()
+    except EngineUnavailable as error:
+        logger.warning("Reconciliation: %s", error.sentence)
 
 
 def recover_abandoned(*, owner: str, alone: bool, busy: Collection[int] = frozenset()) -> int:
@@ -99,6 +114,8 @@ def _apply_wish(app: App) -> None:
     _not_before.pop(app.pk, None)
     if app.pk is None:
         return  # deleted
+    if problem:
+        hold_repairs(app)
     done = App.objects.filter(pk=app.pk, wishes=app.wishes)
     if done.update(needs_apply=False, restart_requested=False):
         app.restart_requested = False
@@ -113,19 +130,24 @@ def apply_app(app: App) -> bool:
     deployment to end. Raises `EngineError`."""
     if app.deleted_at is not None:
         return remove_app(app)
-    containers = get_engine().containers
     live = live_deployment(app)
-    container = container_of(live) if live else None
-    if container is not None:
-        running = container.status is ContainerStatus.RUNNING
-        if running and (app.restart_requested or app.wanted == App.Wanted.STOPPED):
-            containers.stop(container.id, timeout=settings.MIST_STOP_TIMEOUT)
-            running = False
-        if not running and app.wanted == App.Wanted.RUNNING:
-            forget_deaths(app)
-            containers.resume(container.id)
+    if live is not None:
+        repair.set_right(app, live)
     publish_routes(app)
     return True
+
+
+def restore_routes() -> None:
+    """Write every route file anew that is not what the database says, and take away those of apps
+    that it does not know."""
+    for app in App.objects.filter(deleted_at=None).select_related("project"):
+        publish_routes(app)
+    known = {str(pk) for pk in App.objects.values_list("pk", flat=True)}
+    proxy = get_engine().proxy
+    for name in proxy.routed_apps():
+        if name not in known:
+            logger.warning("Removing the routes of app %s, which does not exist", name)
+            proxy.remove_routes(name)
 
 
 def remove_orphans() -> None:
@@ -138,7 +160,7 @@ def remove_orphans() -> None:
     )
     for container in engine.containers.list(labels=planning.instance_labels()):
         facts = planning.owner_facts(container.labels)
-        if facts is not None and facts[1] not in known and _has_been_over(facts[1]):
+        if facts is not None and facts[1] not in known and _has_been_over(facts[1], container):
             logger.info("Removing the orphan %s", container.name)
             if Deployment.objects.filter(pk=facts[1]).exists():
                 keep_output(facts[1], container.id)
@@ -192,13 +214,17 @@ def _sweep(deployment: Deployment) -> None:
     shutil.rmtree(builds, ignore_errors=True)
 
 
-def _has_been_over(pk: int) -> bool:
-    """Whether the deployment ended more than a minute ago, or is not in the database at all."""
+def _has_been_over(pk: int, container: Container) -> bool:
+    """Whether the deployment ended more than a minute ago; where it is not in the database at all,
+    whether the container is older than that."""
+    now = timezone.now()
     row = Deployment.objects.filter(pk=pk).first()
-    if row is None or row.finished_at is None:
-        return row is None
-    age = (timezone.now() - row.finished_at).total_seconds()
+    if row is None:
+        return container.created_at is None or (now - container.created_at).total_seconds() > GRACE
+    if row.finished_at is None:
+        return False
+    age = (now - row.finished_at).total_seconds()
     newer = Deployment.objects.filter(app=row.app_id, status=Status.LIVE).first()
     if newer is not None and newer.finished_at is not None:
-        age = min(age, (timezone.now() - newer.finished_at).total_seconds())
-    return age > 60
+        age = min(age, (now - newer.finished_at).total_seconds())
+    return age > GRACE

@@ -10,8 +10,9 @@ from celery import shared_task
 from django.conf import settings
 from django.db import connection
 
-from apps.deployments import lifecycle, observation, pipeline, reconciliation
+from apps.deployments import lifecycle, pipeline, reconciliation
 from apps.deployments.models import Deployment
+from apps.deployments.selectors import work_waiting
 
 OWNER = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
 """This process, as leases name it."""
@@ -45,15 +46,13 @@ def apply_wishes() -> None:
 
 @shared_task  # type: ignore[untyped-decorator]
 def reconcile_deployments() -> None:
-    """Take up abandoned work, then compare what runs with what should."""
+    """Take up abandoned work, then compare what runs with what should and set it right."""
     try:
-        if reconciliation.recover_abandoned(
-            owner=OWNER, alone=not settings.REDIS_URL, busy=tuple(_busy)
-        ):
-            run_deployments.delay()
-        observation.observe_all()
-        reconciliation.remove_orphans()
+        reconciliation.reconcile(owner=OWNER, alone=not settings.REDIS_URL, busy=tuple(_busy))
     finally:
+        # Also what was queued while the broker had forgotten everything.
+        if not stopping.is_set() and work_waiting():
+            run_deployments.delay()
         connection.close()
 
 

@@ -134,6 +134,7 @@ class Container:
     restarts: int = 0
     health: str = ""
     """What the image's own HEALTHCHECK says: healthy, unhealthy, starting; empty without one."""
+    created_at: dt.datetime | None = None
     started_at: dt.datetime | None = None
     addresses: Mapping[str, str] = field(default_factory=dict)
     """Network name → IP address."""
@@ -309,6 +310,10 @@ class Proxy(Protocol):
     def read_routes(self, app: str) -> Mapping[str, Any] | None: ...
 
     def remove_routes(self, app: str) -> None: ...
+
+    def routed_apps(self) -> Sequence[str]:
+        """Every app that has a route file."""
+        ...
 
     def wait_for_route(self, *, router: str, service: str, deadline: Deadline) -> None:
         """Return once Traefik's API shows that `router` (of the file provider) is enabled and

@@ -350,6 +350,7 @@ def _container(attrs: Mapping[str, Any]) -> Container:
         out_of_memory=bool(state.get("OOMKilled")),
         restarts=int(attrs.get("RestartCount", 0)),
         health=str((state.get("Health") or {}).get("Status", "")),
+        created_at=_time(attrs.get("Created", "")),
         started_at=_time(state.get("StartedAt", "")),
         addresses={name: net.get("IPAddress", "") for name, net in attached.items()},
     )

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -130,6 +130,10 @@ class FakeProxy(Actor):
     def remove_routes(self, app: str) -> None:
         self.enter("remove_routes", app)
         self.routes.pop(app, None)
+
+    def routed_apps(self) -> Sequence[str]:
+        self.enter("routed_apps")
+        return list(self.routes)
 
     def wait_for_route(self, *, router: str, service: str, deadline: Deadline) -> None:
         self.enter("wait_for_route", router)

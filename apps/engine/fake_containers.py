@@ -115,6 +115,7 @@ class FakeContainers(Actor):
                 status=ContainerStatus.RUNNING,
                 labels=dict(spec.labels),
                 image=spec.image,
+                created_at=dt.datetime.now(dt.UTC),
                 started_at=dt.datetime.now(dt.UTC),
                 addresses={spec.network: f"10.192.0.{number % 253 + 2}"},
             )
@@ -129,6 +130,8 @@ class FakeContainers(Actor):
             if container_id not in self.all:
                 raise StartFailed("The container is gone.")
             if self.all[container_id].status is not ContainerStatus.RUNNING:
+                if self.specs[container_id].network not in self.networks:
+                    raise StartFailed("The container's network is gone.")
                 running = ContainerStatus.RUNNING
                 self._set(container_id, status=running, exit_code=None, out_of_memory=False)
                 self._emit("start", self.all[container_id])
@@ -235,6 +238,18 @@ class FakeContainers(Actor):
             exited = ContainerStatus.EXITED
             self._set(container_id, status=exited, exit_code=exit_code, out_of_memory=oom)
             self._emit("die", self.all[container_id])
+
+    def lose_networks(self) -> None:
+        """Somebody removes every network, cutting containers off. Not a method of engines."""
+        with self._lock:
+            self.networks.clear()
+            for container in self.all.values():
+                self.all[container.id] = replace(container, addresses={})
+
+    def age(self, container_id: str, *, seconds: float) -> None:
+        """It was made that long ago. Not a method of engines."""
+        made = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=seconds)
+        self.all[container_id] = replace(self.all[container_id], created_at=made)
 
     def _runs(self, container_id: str) -> bool:
         container = self.all.get(container_id)

@@ -9,7 +9,7 @@ import shutil
 import string
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +175,10 @@ class Traefik:
 
     def remove_routes(self, app: str) -> None:
         self._routes_path(app).unlink(missing_ok=True)
+
+    def routed_apps(self) -> Sequence[str]:
+        found = (path.stem for path in self._dynamic.glob("app-*.yml"))
+        return [name for stem in found if (name := stem.removeprefix("app-")).isalnum()]
 
     def wait_for_route(self, *, router: str, service: str, deadline: Deadline) -> None:
         """Wait until Traefik itself says that the router leads to the service's container."""

@@ -108,6 +108,7 @@ def test_an_unknown_container_of_ours_is_removed_and_a_stranger_is_left(
         id="stranger", name="other", status=ContainerStatus.RUNNING, labels={"mist.instance": "x"}
     )
     Deployment.objects.all().delete()
+    fake.containers.age(orphan.container_id, seconds=61)
     reconciliation.remove_orphans()
     assert list(fake.containers.all) == ["stranger"]
 

@@ -135,7 +135,7 @@ def test_the_death_of_an_older_container_says_nothing_of_the_app(
 @pytest.fixture
 def watcher(live: Deployment) -> Iterator[None]:
     stopping = threading.Event()
-    thread = threading.Thread(target=observation.watch_engine, args=(stopping,))
+    thread = threading.Thread(target=observation.watch_engine, args=(stopping, list))
     thread.start()
     yield
     stopping.set()

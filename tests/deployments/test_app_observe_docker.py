@@ -32,7 +32,7 @@ def app(world: World) -> Iterator[App]:
     app, _ = world.app("python-web", health_path="/healthz", memory_mb=64)
     assert world.deploy(app).status == Status.LIVE
     stopping = threading.Event()
-    thread = threading.Thread(target=observation.watch_engine, args=(stopping,))
+    thread = threading.Thread(target=observation.watch_engine, args=(stopping, list))
     thread.start()
     observation.observe_app(app)
     try:

@@ -73,7 +73,8 @@ def test_a_container_that_cannot_start_again_is_said_and_not_tried_for_ever(
 ) -> None:
     deploy(web)
     app_restart(app=web)
-    fake.containers.fail("resume", StartFailed("The engine could not start the container."))
+    for step in ("resume", "start"):
+        fake.containers.fail(step, StartFailed("The engine could not start the container."))
     reconciliation.apply_wishes()
     assert seen(web) == ("crashed", "The engine could not start the container.")
     assert not App.objects.filter(needs_apply=True).exists()

@@ -67,6 +67,11 @@ class World:
         deployment_rollback(to=to, requested_by=None, old_variables=old_variables)
         return _run_next()
 
+    def run(self, claimed: Deployment) -> Deployment:
+        """Carry a claimed deployment to its end."""
+        pipeline.run(claimed)
+        return Deployment.objects.get(pk=claimed.pk)
+
     def get(self, host: str, path: str = "/") -> tuple[int, str]:
         """What a visitor gets through Traefik's public entry point."""
         connection = http.client.HTTPConnection(

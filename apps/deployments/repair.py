@@ -1,0 +1,73 @@
+"""What should run, set right: the container of an app's live deployment."""
+
+from __future__ import annotations
+
+import logging
+
+from django.conf import settings
+
+from apps.deployments import changes, lifecycle, planning
+from apps.deployments.archive import keep_output
+from apps.deployments.models import Deployment, Status
+from apps.deployments.observation import container_of, forget_deaths
+from apps.deployments.planning import Repair
+from apps.engine.base import Container, ContainerStatus
+from apps.engine.connect import get_engine
+from apps.engine.errors import StartFailed
+from apps.projects.models import App
+
+logger = logging.getLogger("mist.repair")
+
+
+def set_right(app: App, live: Deployment) -> None:
+    """Stop, start or replace the live deployment's container until it is what the app's row says,
+    and restart it where a person asked for that. Raises `StartFailed`, `EngineUnavailable`."""
+    containers = get_engine().containers
+    container = container_of(live)
+    running = container is not None and container.status is ContainerStatus.RUNNING
+    if container is not None and running and app.restart_requested:
+        containers.stop(container.id, timeout=settings.MIST_STOP_TIMEOUT)
+        container = container_of(live)
+    wanted = planning.repair(app, container)
+    if wanted is Repair.STOP and container is not None:
+        containers.stop(container.id, timeout=settings.MIST_STOP_TIMEOUT)
+    elif wanted is Repair.RESUME and container is not None:
+        forget_deaths(app)
+        _resume(live, container)
+    elif wanted is Repair.REPLACE:
+        forget_deaths(app)
+        _start_again(live, container)
+
+
+def _resume(live: Deployment, container: Container) -> None:
+    try:
+        get_engine().containers.resume(container.id)
+    except StartFailed as error:
+        # It may be the container's own trouble, such as a network that is gone.
+        logger.warning("App %s: %s", live.app, error.sentence)
+        _start_again(live, container)
+
+
+def _start_again(live: Deployment, old: Container | None) -> None:
+    """A new container from the live deployment's image, made as the one before was."""
+    containers = get_engine().containers
+    if not containers.image_exists(live.image):
+        queued = lifecycle.request_repair(live)
+        raise StartFailed(
+            "Its image is gone" + (", it is built again." if queued else ". Deploy again.")
+        )
+    if old is not None:
+        keep_output(live.pk, old.id)
+    live.app = changes.app_as_of(live.app, live.made_from)
+    if live.made_from is not None:
+        variables = changes.unpack_variables(live.variables)
+    else:
+        variables = list(live.app.variables.all())
+    port = live.port or planning.choose_port(live.app, containers.exposed_ports(live.image))
+    spec = planning.container_spec(live, port=port, variables=variables)
+    containers.ensure_network(spec.network, labels=planning.instance_labels())
+    logger.warning("App %s: %s is started again from its image", live.app, spec.name)
+    container = containers.start(spec)
+    still = Deployment.objects.filter(pk=live.pk, status=Status.LIVE)
+    if not still.update(container_id=container.id):
+        containers.remove(container.id)
