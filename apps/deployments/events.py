@@ -72,6 +72,11 @@ def app_changed(*, app_id: int) -> None:
     publish(LOBBY, {"type": "mist.changed"})
 
 
+def engine_changed() -> None:
+    """The engine does not answer any more, or answers again: every page says so."""
+    publish(LOBBY, {"type": "mist.changed"})
+
+
 def access_changed(*, user_id: int) -> None:
     """What the person may see is another one now, or who they are: open pages ask again."""
     publish(user_group(user_id), {"type": "mist.changed"})

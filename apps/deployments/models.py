@@ -150,3 +150,14 @@ class Deployment(models.Model):
     def service(self) -> str:
         """Traefik's name for this deployment's container."""
         return f"mist-{self.app_id}-{self.pk}"
+
+
+class EngineState(models.Model):
+    """Whether the Docker engine answers: one row, or none while it always did."""
+
+    problem = models.CharField(max_length=200, blank=True, default="")
+    """What is wrong, in words; empty while it answers."""
+    since = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return self.problem or "It answers"

@@ -13,15 +13,16 @@ from collections.abc import Callable
 
 from django.db import connection
 from django.db.utils import Error as DatabaseError
+from django.utils import timezone
 
 from apps.deployments import events, planning
-from apps.deployments.models import Deployment, Status
+from apps.deployments.models import Deployment, EngineState, Status
 from apps.deployments.planning import DEATH_WINDOW, Death, Repair
 from apps.deployments.selectors import live_deployment
 from apps.engine.base import Container, ContainerEvent, ContainerStatus
 from apps.engine.connect import get_engine
 from apps.engine.deadline import Deadline
-from apps.engine.errors import Cancelled, EngineError
+from apps.engine.errors import Cancelled, EngineError, EngineUnavailable
 from apps.projects.models import App
 
 logger = logging.getLogger("mist.observation")
@@ -51,12 +52,29 @@ def observe_all() -> bool:
     """Compare every app with what runs; whether there is something to set right. Raises
     `EngineUnavailable`."""
     by_deployment: dict[int, Container] = {}
-    for container in get_engine().containers.list(labels=planning.instance_labels()):
+    try:
+        containers = get_engine().containers.list(labels=planning.instance_labels())
+    except EngineUnavailable as error:
+        note_engine(error.sentence)
+        raise
+    note_engine("")
+    for container in containers:
         if facts := planning.owner_facts(container.labels):
             by_deployment[facts[1]] = container
     rows = Deployment.objects.filter(status=Status.LIVE).select_related("app__project")
     found = [_compare(live.app, live, by_deployment.get(live.pk)) for live in rows]
     return any(found)
+
+
+def note_engine(problem: str) -> None:
+    """Write down that the engine answers (no `problem`), or why it does not."""
+    before = EngineState.objects.values_list("problem", flat=True).first()
+    if (before or "") == problem:
+        return
+    EngineState.objects.update_or_create(
+        pk=1, defaults={"problem": problem[:200], "since": timezone.now()}
+    )
+    events.engine_changed()
 
 
 def hold_repairs(app: App) -> None:
@@ -88,9 +106,18 @@ def watch_engine(stopping: threading.Event, repair: Callable[[], object]) -> Non
             return
         except (EngineError, DatabaseError) as error:
             logger.warning("Watching the engine: %s", error)
+            _note_silence(error)
             connection.close()
         stopping.wait(pause)
         pause = min(pause * 2, 15.0)
+
+
+def _note_silence(error: Exception) -> None:
+    if isinstance(error, EngineUnavailable):
+        try:
+            note_engine(error.sentence)
+        except DatabaseError as problem:
+            logger.warning("Watching the engine: %s", problem)
 
 
 class EventWatch:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.conf import settings
 from django.db import connection
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
@@ -14,7 +15,7 @@ from django.utils import timezone
 from apps.accounts.models import User
 from apps.deployments import changes
 from apps.deployments.changes import Change, Record
-from apps.deployments.models import RUNNING, UNFINISHED, Deployment, Status
+from apps.deployments.models import RUNNING, UNFINISHED, Deployment, EngineState, Status
 from apps.projects.models import App, EnvironmentVariable
 from apps.projects.selectors import apps_visible_to
 
@@ -79,11 +80,53 @@ def unfinished_deployment(app: App) -> Deployment | None:
     )
 
 
-def queue_position(deployment: Deployment) -> int:
-    """1 for the next one to be taken, 0 when it does not wait."""
+@dataclass(frozen=True)
+class Waiting:
+    """Where a queued deployment stands, and what it waits for."""
+
+    place: int
+    """1 for the next one to be taken."""
+    reason: str
+
+
+def waiting(deployment: Deployment) -> Waiting | None:
+    """None when it does not wait."""
     if deployment.status != Status.QUEUED:
-        return 0
-    return Deployment.objects.filter(status=Status.QUEUED, pk__lt=deployment.pk).count() + 1
+        return None
+    before = Deployment.objects.filter(status=Status.QUEUED, pk__lt=deployment.pk).count()
+    return Waiting(before + 1, _reason_to_wait(deployment, before))
+
+
+def _reason_to_wait(deployment: Deployment, before: int) -> str:
+    if problem := engine_problem():
+        return f"{problem.sentence} It goes on by itself as soon as the engine does."
+    running = list(Deployment.objects.filter(status__in=RUNNING).select_related("app"))
+    for other in running:
+        if other.app_id == deployment.app_id:
+            return (
+                f"#{other.number} of this app is {other.get_status_display().lower()}; one app is "
+                "deployed once at a time."
+            )
+    if len(running) >= settings.MIST_CONCURRENT_DEPLOYMENTS:
+        many = f"{len(running)} deployments are" if len(running) > 1 else "One deployment is"
+        return f"{many} at work, as many as may be at once."
+    if before:
+        return f"{before} deployment{'s' if before > 1 else ''} before this one."
+    if timezone.now() - deployment.created_at > dt.timedelta(seconds=LEASE_SECONDS):
+        return "No worker has taken it yet: see whether Mist's worker runs."
+    return "It is taken in a moment."
+
+
+@dataclass(frozen=True)
+class EngineProblem:
+    sentence: str
+    since: dt.datetime
+
+
+def engine_problem() -> EngineProblem | None:
+    """Why the Docker engine does not answer, None while it does."""
+    row = EngineState.objects.exclude(problem="").values_list("problem", "since").first()
+    return EngineProblem(*row) if row else None
 
 
 def with_state(apps: QuerySet[App]) -> QuerySet[App]:

@@ -12,7 +12,7 @@ from django.db import connection
 
 from apps.deployments import lifecycle, pipeline, reconciliation
 from apps.deployments.models import Deployment
-from apps.deployments.selectors import work_waiting
+from apps.deployments.selectors import engine_problem, work_waiting
 
 OWNER = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
 """This process, as leases name it."""
@@ -62,4 +62,8 @@ def busy() -> bool:
 
 
 def claim_next() -> Deployment | None:
+    """The next one in line, now ours. None also while the engine does not answer: what waits goes
+    on then instead of failing."""
+    if engine_problem() is not None:
+        return None
     return lifecycle.claim(owner=OWNER, limit=settings.MIST_CONCURRENT_DEPLOYMENTS)

@@ -24,7 +24,7 @@ from apps.deployments.selectors import (
     deployments_of,
     deployments_visible_to,
     live_deployment,
-    queue_position,
+    waiting,
 )
 from apps.deployments.stages import rail
 from apps.live.pages import live_page, render_page
@@ -107,7 +107,7 @@ def _state(deployment: Deployment) -> dict[str, Any]:
         "stage": current,
         "stage_number": stages.index(current) + 1,
         "live": live,
-        "position": queue_position(deployment),
+        "waiting": waiting(deployment),
     }
 
 

@@ -11,8 +11,8 @@ from django.conf import settings
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 
 from apps.accounts.models import User
-from apps.deployments.models import UNFINISHED, Deployment
-from apps.deployments.selectors import deployments_visible_to
+from apps.deployments.models import UNFINISHED, Deployment, EngineState
+from apps.deployments.selectors import EngineProblem, deployments_visible_to
 from apps.engine.connect import get_engine
 from apps.engine.errors import EngineError
 from apps.projects.models import App, Project
@@ -42,6 +42,8 @@ class Sidebar:
     """Apps that run, in all projects."""
     host: str
     base_domain: str
+    engine_problem: EngineProblem | None
+    """Why nothing can be known of apps just now."""
 
 
 @dataclass(frozen=True)
@@ -70,16 +72,21 @@ def sidebar_of(user: User) -> Sidebar:
     busy = Q(apps__in=unfinished.order_by().values("app_id"))
     present = Q(apps__deleted_at=None)
     observed = App.Observed
+    silent = EngineState.objects.exclude(problem="")
     rows = projects_visible_to(user).annotate(
         deploying=Count("apps", filter=present & busy),
         running=Count("apps", filter=present & Q(apps__observed=observed.RUNNING)),
         unhealthy=Count("apps", filter=present & Q(apps__observed=observed.UNHEALTHY)),
         crashed=Count("apps", filter=present & Q(apps__observed__in=DOWN)),
+        engine_problem=Subquery(silent.values("problem")[:1]),
+        silent_since=Subquery(silent.values("since")[:1]),
     )
     names = ("pk", "slug", "app_count", "deploying", "running", "unhealthy", "crashed")
-    found = list(rows.values_list(*names))
+    found = list(rows.values_list(*names, "engine_problem", "silent_since"))
+    problem, since = found[0][-2:] if found else ("", None)
     return Sidebar(
-        projects=[_summary(*row) for row in found],
+        projects=[_summary(*row[: len(names)]) for row in found],
+        engine_problem=EngineProblem(problem, since) if problem and since else None,
         running=sum(row[names.index("running")] for row in found),
         host=socket.gethostname(),
         base_domain=settings.MIST_BASE_DOMAIN,

@@ -3,6 +3,8 @@ the screen, and a picture of it in tests/shots/ for a person to look at."""
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from collections.abc import Iterator
 
 import pytest
@@ -224,6 +226,23 @@ def test_what_opens_on_a_page_is_accessible_too(
     person.locator("#confirm h2").wait_for()
     wrong += inspect(person, "confirm", theme, device)
     assert wrong == []
+
+
+@pytest.mark.parametrize(("theme", "device", "size"), LOOKS)
+def test_what_a_silent_engine_looks_like(
+    person: Page, filled: Pages, theme: str, device: str, size: tuple[int, int]
+) -> None:
+    look(person, theme, size)
+    with contextlib.closing(sqlite3.connect(filled.data_dir / "mist.db", timeout=10)) as database:
+        # Mist finds out within half a minute that its engine is well.
+        database.execute(
+            "INSERT OR REPLACE INTO deployments_enginestate (id, problem, since)"
+            " VALUES (1, 'The Docker engine does not answer.', datetime('now', '-2 minutes'))"
+        )
+        database.commit()
+    person.goto(f"{filled.url}{WEB}/")
+    person.locator("#engine-state .alert").wait_for()
+    assert inspect(person, "engine-silent", theme, device) == []
 
 
 @pytest.mark.parametrize(("theme", "device", "size"), LOOKS)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from pytest_django import Settings
 
 from apps.accounts.models import User
-from apps.deployments import lifecycle
+from apps.deployments import lifecycle, observation
 from apps.deployments.lifecycle import MOVES, Overtaken
 from apps.deployments.models import Deployment, Status
+from apps.deployments.selectors import Waiting, waiting
 from apps.deployments.services import deployment_request
-from apps.engine.errors import InvalidSource
+from apps.deployments.tasks import claim_next
+from apps.engine.errors import EngineUnavailable, InvalidSource
+from apps.engine.fake import FakeEngine
 from apps.projects.models import App, Project
 from apps.projects.services import app_create
 
@@ -40,6 +44,32 @@ def test_different_apps_are_deployed_at_once_up_to_the_limit(web: App, api: App)
     assert lifecycle.claim(owner="one", limit=1) is not None
     assert lifecycle.claim(owner="one", limit=1) is None
     assert lifecycle.claim(owner="one", limit=2) is not None
+
+
+def test_one_that_waits_knows_why(web: App, api: App, settings: Settings) -> None:
+    settings.MIST_CONCURRENT_DEPLOYMENTS = 2
+    first = deployment_request(app=web, requested_by=None)
+    second = deployment_request(app=web, requested_by=None, ref="v2")
+    third = deployment_request(app=api, requested_by=None)
+    assert waiting(first) == Waiting(1, "It is taken in a moment.")
+    assert waiting(third) == Waiting(3, "2 deployments before this one.")
+    assert (claimed := lifecycle.claim(owner="one", limit=2)) == first
+    assert claimed is not None and waiting(claimed) is None
+    assert waiting(second) == Waiting(
+        1, "#1 of this app is cloning; one app is deployed once at a time."
+    )
+    settings.MIST_CONCURRENT_DEPLOYMENTS = 1
+    assert waiting(third) == Waiting(2, "One deployment is at work, as many as may be at once.")
+
+
+def test_nothing_is_taken_while_the_engine_does_not_answer(web: App, fake: FakeEngine) -> None:
+    deployment_request(app=web, requested_by=None)
+    fake.containers.fail("list", EngineUnavailable("The Docker engine does not answer."))
+    with pytest.raises(EngineUnavailable):
+        observation.observe_all()
+    assert claim_next() is None
+    observation.observe_all()
+    assert claim_next() is not None
 
 
 def test_a_newer_request_for_the_same_ref_takes_the_place_of_one_that_waits(web: App) -> None:

@@ -11,11 +11,13 @@ from django.test import Client
 from django.utils import timezone
 
 from apps.accounts.models import User
+from apps.deployments import observation
 from apps.deployments.lifecycle import next_number
 from apps.deployments.logs import log_path
 from apps.deployments.models import UNFINISHED, Deployment, Status
 from apps.deployments.services import deployment_request
 from apps.deployments.stages import rail
+from apps.engine.base import Engine
 from apps.projects.models import App
 
 A = "/projects/shop/apps/web/"
@@ -86,8 +88,21 @@ def test_a_stopped_version_is_not_said_to_serve(inside: Client, web: App, data_d
 def test_a_waiting_one_tells_its_place(inside: Client, web: App, data_dir: Path) -> None:
     make(web, Status.QUEUED)
     make(web, Status.QUEUED)
-    assert "the next one in line" in inside.get(ONE).content.decode()
-    assert "1 deployment before" in inside.get(f"{A}deployments/2/").content.decode()
+    assert "next in line" in inside.get(ONE).content.decode()
+    assert "number 2 in line" in inside.get(f"{A}deployments/2/").content.decode()
+
+
+def test_a_silent_engine_is_said_on_every_page_until_it_answers(
+    inside: Client, web: App, engine: Engine
+) -> None:
+    make(web, Status.QUEUED)
+    words = "The Docker engine does not answer."
+    observation.note_engine(words)
+    assert words in inside.get("/").content.decode()
+    assert words in inside.get("/", headers={"HX-Request": "true"}).content.decode()
+    assert "as soon as the engine does" in inside.get(ONE).content.decode()
+    observation.note_engine("")
+    assert words not in inside.get("/").content.decode()
 
 
 def test_unknown_numbers_are_not_there(inside: Client, web: App, data_dir: Path) -> None:
