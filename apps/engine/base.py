@@ -105,9 +105,15 @@ class ContainerSpec:
     cpus: float = 1.0
     pids: int = 512
     restart: str = "unless-stopped"
+    """`unless-stopped`, `on-failure` or `no`."""
+    stop_signal: str = ""
+    """Asks it to end; empty for the image's own, which is SIGTERM where it names none."""
     stop_timeout: int = 10
+    """Seconds between the stop signal and SIGKILL."""
     command: tuple[str, ...] = ()
     """Empty for the image's own."""
+    argv: tuple[str, ...] = ()
+    """What runs in place of the image's ENTRYPOINT and CMD together; empty for those."""
 
 
 class ContainerStatus(enum.StrEnum):
@@ -138,6 +144,13 @@ class Container:
     started_at: dt.datetime | None = None
     addresses: Mapping[str, str] = field(default_factory=dict)
     """Network name → IP address."""
+
+
+class Outcome(NamedTuple):
+    """How a command ended."""
+
+    exit_code: int
+    out_of_memory: bool = False
 
 
 @dataclass(frozen=True)
@@ -212,12 +225,19 @@ class Containers(Protocol):
         when it fails: raises `StartFailed`."""
         ...
 
+    def run_once(self, spec: ContainerSpec, *, log: LineSink, deadline: Deadline) -> Outcome:
+        """Run a container to its end and remove it; `log` gets its lines as they come. When the
+        deadline ends it is stopped within 2 s, SIGKILL included. A container of the same name is
+        replaced. Raises `StartFailed`, `TimedOut`, `Cancelled`."""
+        ...
+
     def resume(self, container_id: str) -> None:
         """Start a stopped container again. Raises `StartFailed`."""
         ...
 
     def stop(self, container_id: str, *, timeout: int = 10) -> None:
-        """SIGTERM, then SIGKILL after `timeout` seconds. Absent or stopped is fine."""
+        """The container's stop signal, then SIGKILL after its own grace time, or after `timeout`
+        seconds where it was started without one. Absent or stopped is fine."""
         ...
 
     def remove(self, container_id: str) -> None:
@@ -301,6 +321,11 @@ class Proxy(Protocol):
         """One GET through the internal probe entry point with that Host. An answer that Traefik
         itself gives because nothing is behind it (404 for no such router, 502, 503, 504) has
         status None."""
+        ...
+
+    def connect(self, *, address: str, port: int, timeout: float = 5.0) -> str:
+        """Open a TCP connection to a container from where the proxy reaches it, and close it.
+        Returns why there is none, in words: empty when it was accepted."""
         ...
 
     def write_routes(self, app: str, routes: Mapping[str, Any]) -> None:

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
-import queue
-import re
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,30 +17,22 @@ from apps.engine.base import (
     Container,
     ContainerEvent,
     ContainerSpec,
-    ContainerStatus,
     EngineConfig,
     EngineInfo,
     LineSink,
+    Outcome,
 )
 from apps.engine.cgroups import CgroupReader
 from apps.engine.client import connect, guard, make_client, own_client
+from apps.engine.creation import create_container, image_gone, start_failed
 from apps.engine.deadline import Deadline
 from apps.engine.errors import EngineError, EngineUnavailable, StartFailed
+from apps.engine.facts import read_container, read_event
+from apps.engine.one_off import run_once
 from apps.engine.output import DockerOutput
 from apps.engine.stats_api import ask_usage
+from apps.engine.streams import until
 from apps.engine.usage import Usage
-
-CAPABILITIES = (
-    # What usual images need between their first process and the user they drop to (nginx,
-    # postgres, gunicorn): own files, change user, bind a low port. Everything else is dropped.
-    "CHOWN",
-    "DAC_OVERRIDE",
-    "FOWNER",
-    "KILL",
-    "NET_BIND_SERVICE",
-    "SETGID",
-    "SETUID",
-)
 
 
 class DockerContainers:
@@ -108,13 +96,11 @@ class DockerContainers:
         with guard():
             try:
                 self._remove(spec.name)
-                made = self._client.containers.create(**_create_arguments(spec))
+                made = create_container(self._client, spec)
             except ImageNotFound as error:
-                raise StartFailed(
-                    f"The image {spec.image} is gone.", hint="Deploy again to build it."
-                ) from error
+                raise image_gone(spec) from error
             except APIError as error:
-                raise _start_failed(error) from error
+                raise start_failed(error) from error
             try:
                 made.start()
                 made.reload()
@@ -122,9 +108,18 @@ class DockerContainers:
                 with contextlib.suppress(EngineError, APIError):
                     self._remove(spec.name)
                 if isinstance(error, APIError):
-                    raise _start_failed(error) from error
+                    raise start_failed(error) from error
                 raise
-            return _container(made.attrs)
+            return read_container(made.attrs)
+
+    def run_once(self, spec: ContainerSpec, *, log: LineSink, deadline: Deadline) -> Outcome:
+        return run_once(
+            self._client,
+            spec,
+            output=lambda container, since: self.output(container, since=since, follow=True),
+            log=log,
+            deadline=deadline,
+        )
 
     def resume(self, container_id: str) -> None:
         with guard():
@@ -133,12 +128,15 @@ class DockerContainers:
             except NotFound as error:
                 raise StartFailed("The container is gone.", hint="Deploy again.") from error
             except APIError as error:
-                raise _start_failed(error) from error
+                raise start_failed(error) from error
 
     def stop(self, container_id: str, *, timeout: int = 10) -> None:
         with guard(), _api_errors():
             try:
-                self._client.containers.get(container_id).stop(timeout=timeout)
+                container = self._client.containers.get(container_id)
+                own = container.attrs["Config"].get("StopTimeout")
+                # Said to the SDK too, which otherwise gives up before a long grace time is over.
+                container.stop(timeout=timeout if own is None else own)
             except NotFound:
                 pass
 
@@ -158,7 +156,7 @@ class DockerContainers:
     def inspect(self, container_id: str) -> Container | None:
         with guard(), _api_errors():
             try:
-                return _container(self._client.api.inspect_container(container_id))
+                return read_container(self._client.api.inspect_container(container_id))
             except NotFound:
                 return None
 
@@ -182,7 +180,7 @@ class DockerContainers:
             for row in self._client.api.containers(all=True, filters={"label": wanted}):
                 # The list lacks exit codes and addresses; a container may go in between.
                 with contextlib.suppress(NotFound):
-                    found.append(_container(self._client.api.inspect_container(row["Id"])))
+                    found.append(read_container(self._client.api.inspect_container(row["Id"])))
         return found
 
     # --------------------------------------------------------------------------- logs and events
@@ -208,7 +206,7 @@ class DockerContainers:
                     return
                 stream = container.logs(stream=True, follow=True, tail=tail)
             rest = b""
-            for piece in _until(stream, stream.close, deadline):
+            for piece in until(stream, stream.close, deadline):
                 *lines, rest = (rest + piece).split(b"\n")
                 for line in lines:
                     yield line.decode(errors="replace").rstrip("\r")
@@ -241,58 +239,11 @@ class DockerContainers:
         stream: Any, opened: contextlib.ExitStack, deadline: Deadline
     ) -> Iterator[ContainerEvent]:
         with opened:
-            for event in _until(stream, stream.close, deadline):
-                yield _event(event)
+            for event in until(stream, stream.close, deadline):
+                yield read_event(event)
 
 
 _Lines = list[str]
-
-
-def _event(event: Mapping[str, Any]) -> ContainerEvent:
-    facts = event.get("Actor", {}).get("Attributes", {})
-    code = facts.get("exitCode")
-    return ContainerEvent(
-        action=str(event.get("Action", "")).partition(":")[0],
-        container_id=str(event.get("id", "")),
-        labels=facts,
-        time=dt.datetime.fromtimestamp(event.get("time", 0), dt.UTC),
-        exit_code=int(code) if code is not None else None,
-    )
-
-
-def _create_arguments(spec: ContainerSpec) -> dict[str, Any]:
-    return {
-        "image": spec.image,
-        "name": spec.name,
-        "command": list(spec.command) or None,
-        "environment": dict(spec.env),
-        "labels": dict(spec.labels),
-        "network": spec.network,
-        "init": True,
-        "cap_drop": ["ALL"],
-        "cap_add": list(CAPABILITIES),
-        "security_opt": ["no-new-privileges:true"],
-        "pids_limit": spec.pids,
-        "mem_limit": spec.memory_mb * 1024 * 1024,
-        "memswap_limit": spec.memory_mb * 1024 * 1024,
-        "nano_cpus": int(spec.cpus * 1_000_000_000),
-        "restart_policy": {"Name": spec.restart},
-        "log_config": {
-            "type": "json-file",
-            "config": {"max-size": "10m", "max-file": "3"},
-        },
-    }
-
-
-def _start_failed(error: APIError) -> EngineError:
-    text = re.sub(r"\s+", " ", str(error.explanation or error))
-    if "executable file not found" in text or "no such file or directory" in text:
-        return StartFailed(
-            "The container's start command does not exist in the image.",
-            hint="Check CMD and ENTRYPOINT in the Dockerfile.",
-            detail=text,
-        )
-    return StartFailed("The engine could not start the container.", detail=text)
 
 
 @contextlib.contextmanager
@@ -305,59 +256,3 @@ def _api_errors() -> Iterator[None]:
             "The Docker engine refused a request.",
             detail=str(error.explanation or error),
         ) from error
-
-
-def _until(stream: Iterator[Any], close: Callable[[], None], deadline: Deadline) -> Iterator[Any]:
-    """Hand on a blocking stream from a thread, so that the deadline counts while it is silent."""
-    items: queue.Queue[Any] = queue.Queue(maxsize=1000)
-    end = object()
-
-    def read() -> None:
-        # Closing the stream from outside ends the read with whatever error the socket gives.
-        with contextlib.suppress(Exception):
-            for item in stream:
-                items.put(item)
-        items.put(end)
-
-    thread = threading.Thread(target=read, name="docker-stream", daemon=True)
-    thread.start()
-    try:
-        while deadline.remaining() > 0:
-            try:
-                item = items.get(timeout=min(0.25, deadline.remaining() + 0.001))
-            except queue.Empty:
-                deadline.check()
-                continue
-            if item is end:
-                return
-            yield item
-    finally:
-        with contextlib.suppress(Exception):
-            close()
-
-
-def _container(attrs: Mapping[str, Any]) -> Container:
-    state = attrs["State"]
-    running = state["Status"] == "running"
-    attached = attrs.get("NetworkSettings", {}).get("Networks") or {}
-    return Container(
-        id=attrs["Id"],
-        name=attrs["Name"].lstrip("/"),
-        status=ContainerStatus(state["Status"]),
-        labels=attrs["Config"].get("Labels") or {},
-        image=attrs["Config"]["Image"],
-        exit_code=None if running or state["Status"] == "created" else state.get("ExitCode"),
-        out_of_memory=bool(state.get("OOMKilled")),
-        restarts=int(attrs.get("RestartCount", 0)),
-        health=str((state.get("Health") or {}).get("Status", "")),
-        created_at=_time(attrs.get("Created", "")),
-        started_at=_time(state.get("StartedAt", "")),
-        addresses={name: net.get("IPAddress", "") for name, net in attached.items()},
-    )
-
-
-def _time(text: str) -> dt.datetime | None:
-    if not text or text.startswith("0001"):
-        return None
-    whole = re.sub(r"(\.\d{6})\d+", r"\1", text.replace("Z", "+00:00"))
-    return dt.datetime.fromisoformat(whole)

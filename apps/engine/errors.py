@@ -47,6 +47,10 @@ class StartFailed(EngineError):
     """The container could not be created or started."""
 
 
+class CommandFailed(EngineError):
+    """A release or post-deploy command ended badly."""
+
+
 class HealthCheckFailed(EngineError):
     """The container never answered well on its port."""
 

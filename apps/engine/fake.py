@@ -93,6 +93,8 @@ class FakeProxy(Actor):
         """App → its dynamic configuration as it was written."""
         self.answers: list[ProbeResult] = []
         """Given in turn; afterwards what runs is healthy."""
+        self.refusals: list[str] = []
+        """Why connections fail, in turn; afterwards they are accepted."""
         self._containers = containers
         self._running = False
 
@@ -119,6 +121,11 @@ class FakeProxy(Actor):
         if any(host.split(".")[0] == container.name for container in self._live()):
             return ProbeResult(200, 1.0)
         return ProbeResult(None, 1.0, "nothing listens behind that name")
+
+    def connect(self, *, address: str, port: int, timeout: float = 5.0) -> str:
+        self.enter("connect", f"{address}:{port}")
+        with self._lock:
+            return self.refusals.pop(0) if self.refusals else ""
 
     def write_routes(self, app: str, routes: Mapping[str, Any]) -> None:
         self.enter("write_routes", app)

@@ -21,6 +21,7 @@ from apps.engine.base import (
     ContainerStatus,
     EngineInfo,
     LineSink,
+    Outcome,
     OutputLine,
 )
 from apps.engine.deadline import Deadline
@@ -49,6 +50,10 @@ class FakeContainers(Actor):
         """What built images expose, None for what their Dockerfile says."""
         self.says: list[str] = ["listening"]
         """What every container writes; a test may append while somebody follows."""
+        self.command_says: list[str] = ["done"]
+        """What every command of `run_once` writes."""
+        self.outcomes: list[Outcome] = []
+        """How commands end, in turn; afterwards well."""
         self.used: dict[str, Usage] = {}
         """Container id → what a test wants it to have used; others idle."""
         self.written: dict[str, list[OutputLine]] = {}
@@ -101,6 +106,21 @@ class FakeContainers(Actor):
 
     def start(self, spec: ContainerSpec) -> Container:
         self.enter("start", spec.name)
+        return self._make(spec)
+
+    def run_once(self, spec: ContainerSpec, *, log: LineSink, deadline: Deadline) -> Outcome:
+        deadline.check()
+        container = self._make(spec)
+        try:
+            for line in self.command_says:
+                log(line)
+            self.enter("run_once", spec.name)
+            deadline.check()
+            return self.outcomes.pop(0) if self.outcomes else Outcome(0)
+        finally:
+            self._drop(container.id)
+
+    def _make(self, spec: ContainerSpec) -> Container:
         with self._lock:
             for old in [c for c in self.all.values() if c.name == spec.name]:
                 self._drop(old.id)

@@ -62,6 +62,19 @@ def probe(*, port: int, host: str, path: str, timeout: float) -> ProbeResult:
     return ProbeResult(status, _since(began), "" if status < 400 else f"HTTP {status}")
 
 
+def connect(*, address: str, port: int, timeout: float) -> str:
+    """Why no TCP connection to that address and port comes about, empty when one does."""
+    try:
+        socket.create_connection((address, port), timeout).close()
+    except ConnectionRefusedError:
+        return _OWN_ANSWERS[502][1]
+    except TimeoutError:
+        return f"no connection within {timeout:.0f} s"
+    except OSError as error:
+        return f"no connection ({error.strerror or error})"
+    return ""
+
+
 def is_connected(address: str, port: int) -> bool:
     """Whether this machine holds an open TCP connection to that IPv4 address and port."""
     # The kernel prints the address as a number of this machine's byte order.

@@ -18,7 +18,7 @@ from apps.engine.base import EngineConfig, ProbeResult
 from apps.engine.deadline import Deadline
 from apps.engine.errors import ProxyUnavailable, SwitchFailed, TimedOut
 from apps.engine.locks import file_lock
-from apps.engine.probe import is_connected, probe
+from apps.engine.probe import connect, is_connected, probe
 
 SOURCE = Path(__file__).resolve().parents[2] / "traefik"
 START_SECONDS = 20.0
@@ -145,6 +145,9 @@ class Traefik:
 
     def probe(self, *, host: str, path: str, timeout: float = 5.0) -> ProbeResult:
         return probe(port=self._config.probe_port, host=host, path=path, timeout=timeout)
+
+    def connect(self, *, address: str, port: int, timeout: float = 5.0) -> str:
+        return connect(address=address, port=port, timeout=timeout)
 
     # ----------------------------------------------------------------------------------- routes
 

@@ -1,0 +1,75 @@
+"""How a container is made: what it may do, what it may use, and why it could not be."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import docker
+from docker.errors import APIError
+from docker.models.containers import Container
+from docker.types import LogConfig
+
+from apps.engine.base import ContainerSpec
+from apps.engine.errors import EngineError, StartFailed
+
+CAPABILITIES = (
+    # What usual images need between their first process and the user they drop to (nginx,
+    # postgres, gunicorn): own files, change user, bind a low port. Everything else is dropped.
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FOWNER",
+    "KILL",
+    "NET_BIND_SERVICE",
+    "SETGID",
+    "SETUID",
+)
+LOG_CONFIG = LogConfig(type="json-file", config={"max-size": "10m", "max-file": "3"})
+
+
+def create_container(client: docker.DockerClient, spec: ContainerSpec) -> Container:
+    """Create, not start. Raises what the SDK raises."""
+    # The SDK's plain `containers.create` knows no grace time.
+    api = client.api
+    networks: Any = {spec.network: api.create_endpoint_config()}
+    made = api.create_container(
+        spec.image,
+        list(spec.command) or None,
+        name=spec.name,
+        entrypoint=list(spec.argv) or None,
+        environment=dict(spec.env),
+        labels=dict(spec.labels),
+        stop_signal=spec.stop_signal or None,
+        stop_timeout=spec.stop_timeout,
+        networking_config=api.create_networking_config(networks),
+        host_config=api.create_host_config(
+            network_mode=spec.network,
+            init=True,
+            cap_drop=["ALL"],
+            cap_add=list(CAPABILITIES),
+            security_opt=["no-new-privileges:true"],
+            pids_limit=spec.pids,
+            mem_limit=spec.memory_mb * 1024 * 1024,
+            memswap_limit=spec.memory_mb * 1024 * 1024,
+            nano_cpus=int(spec.cpus * 1_000_000_000),
+            restart_policy={"Name": spec.restart},
+            log_config=LOG_CONFIG,
+        ),
+    )
+    return client.containers.get(made["Id"])
+
+
+def image_gone(spec: ContainerSpec) -> StartFailed:
+    return StartFailed(f"The image {spec.image} is gone.", hint="Deploy again to build it.")
+
+
+def start_failed(error: APIError) -> EngineError:
+    """Why the engine refused to create or start a container, in words."""
+    text = re.sub(r"\s+", " ", str(error.explanation or error))
+    if "executable file not found" in text or "no such file or directory" in text:
+        return StartFailed(
+            "The container's start command does not exist in the image.",
+            hint="Check CMD and ENTRYPOINT in the Dockerfile.",
+            detail=text,
+        )
+    return StartFailed("The engine could not start the container.", detail=text)

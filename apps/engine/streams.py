@@ -1,0 +1,49 @@
+"""Streams of the Docker engine that a deadline can end."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from apps.engine.deadline import Deadline
+
+
+def until(stream: Iterator[Any], close: Callable[[], None], deadline: Deadline) -> Iterator[Any]:
+    """Hand on a blocking stream from a thread, so that the deadline counts while it is silent."""
+    items: queue.Queue[Any] = queue.Queue(maxsize=1000)
+    end = object()
+    left = threading.Event()
+
+    def put(item: Any) -> None:
+        # Whoever has left takes nothing any more: a full queue must not hold this thread.
+        while not left.is_set():
+            with contextlib.suppress(queue.Full):
+                items.put(item, timeout=1)
+                break
+
+    def read() -> None:
+        # Closing the stream from outside ends the read with whatever error the socket gives.
+        with contextlib.suppress(Exception):
+            for item in stream:
+                put(item)
+        put(end)
+
+    thread = threading.Thread(target=read, name="docker-stream", daemon=True)
+    thread.start()
+    try:
+        while deadline.remaining() > 0:
+            try:
+                item = items.get(timeout=min(0.25, deadline.remaining() + 0.001))
+            except queue.Empty:
+                deadline.check()
+                continue
+            if item is end:
+                return
+            yield item
+    finally:
+        left.set()
+        with contextlib.suppress(Exception):
+            close()
