@@ -28,7 +28,7 @@ from django.db import connection
 from django.db.utils import Error as DatabaseError
 from twisted.internet import reactor
 
-from apps.deployments import lifecycle, observation, tasks
+from apps.deployments import lifecycle, observation, tasks, work
 from apps.deployments.selectors import work_waiting
 from apps.engine.connect import get_engine
 from apps.engine.errors import EngineError
@@ -39,7 +39,8 @@ from mist_project.celery import app as celery_app
 logger = logging.getLogger("mist")
 POLL_SECONDS = 0.5
 PROXY_SECONDS = 1.0
-STOP_SECONDS = 10.0
+STOP_SECONDS = 8.0
+"""With what the web server takes to close its connections it makes ten at the most."""
 COLLECT = (20_000, 20, 20)
 """Objects, then generations, after which memory is searched for cycles."""
 
@@ -174,15 +175,16 @@ def _keep_proxy(stopping: threading.Event) -> None:
 
 
 def _finish() -> None:
-    """Give waiting work back, let a switch in progress end, then go for good.
+    """Put work back into the queue, let a switch in progress end, then go for good.
 
-    Threads that only wait for the engine or the broker are not waited for.
+    Threads that only wait for the engine or the broker are not waited for, nor is an old version
+    that finishes its requests: the next process takes it away.
     """
-    tasks.stopping.set()
-    lifecycle.release(owner=tasks.OWNER)
+    work.stopping.set()
     until = time.monotonic() + STOP_SECONDS
     while tasks.busy() and time.monotonic() < until:
         time.sleep(0.05)
+    lifecycle.release(owner=tasks.OWNER)
     logging.shutdown()
 
 

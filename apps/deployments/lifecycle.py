@@ -132,6 +132,22 @@ def take_over(deployment: Deployment, *, owner: str) -> None:
     deployment.owner = owner
 
 
+def queue_again(deployment: Deployment) -> None:
+    """Back into the queue, to begin from the start. What was built is built again; a rollback
+    still has its image. Raises `Overtaken`."""
+    again: dict[str, Any] = {} if deployment.source_id else {"image": ""}
+    move(deployment, Status.QUEUED, container_id="", owner="", heartbeat_at=None, **again)
+
+
+def let_go(deployment: Deployment) -> None:
+    """Nothing is left to do for this live, or replaced, deployment. Nothing happens when it is
+    not ours any more."""
+    Deployment.objects.filter(pk=deployment.pk, owner=deployment.owner).update(
+        owner="", heartbeat_at=None
+    )
+    _announce(deployment)
+
+
 def give_back(deployment: Deployment) -> None:
     """Let go of one that was taken over and could not be recovered: the next round tries again."""
     Deployment.objects.filter(pk=deployment.pk, owner=deployment.owner).update(
@@ -140,8 +156,8 @@ def give_back(deployment: Deployment) -> None:
 
 
 def release(*, owner: str) -> None:
-    """Let go of everything of `owner` but a switch: its steps stop where they are, and whoever
-    recovers abandoned work queues them again."""
+    """Let go of everything of `owner` that has not gone back into the queue, but a switch: its
+    steps stop where they are, and whoever recovers abandoned work queues them again."""
     Deployment.objects.filter(
         owner=owner, status__in=[s for s in RUNNING if s is not Status.SWITCHING]
     ).update(owner="", heartbeat_at=None)

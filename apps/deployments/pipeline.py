@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import shutil
 from contextlib import ExitStack
+from pathlib import Path
 
 from django.conf import settings
 from django.db.utils import Error as DatabaseError
@@ -16,12 +17,22 @@ from django.db.utils import Error as DatabaseError
 from apps.deployments import changes, lifecycle, planning
 from apps.deployments.archive import keep_output
 from apps.deployments.checking import check
+from apps.deployments.endings import AWAY_SECONDS, begin_again, end_badly, own_fault
 from apps.deployments.lifecycle import Overtaken
 from apps.deployments.models import UNFINISHED, Deployment, Status
 from apps.deployments.traffic import drain, move_traffic
-from apps.deployments.work import Work, lease, log_of
+from apps.deployments.work import (
+    Interrupted,
+    Work,
+    lease,
+    log_of,
+    stopping,
+    wait_for_engine,
+)
 from apps.engine.connect import get_engine
-from apps.engine.errors import Cancelled, EngineError
+from apps.engine.deadline import Deadline
+from apps.engine.errors import EngineAway, EngineError
+from apps.engine.locks import file_lock
 from apps.engine.sources import find_dockerfile
 from apps.projects.models import App
 
@@ -30,9 +41,15 @@ logger = logging.getLogger("mist.deployments")
 
 def run(deployment: Deployment) -> None:
     """Carry a claimed deployment to its end, whatever that is. Never raises for the outside."""
+    if bring_live(deployment):
+        retire(deployment)
+
+
+def bring_live(deployment: Deployment) -> bool:
+    """Everything up to live traffic. True when it is live: then `retire` has to follow, and the
+    deployment is held until it has. Never raises for the outside."""
     with log_of(deployment) as log, lease(deployment), ExitStack() as undo:
         work = Work(deployment, get_engine(), log, undo)
-        before: Deployment | None = None
         try:
             take_stock(work)
             if deployment.source_id is None:
@@ -40,23 +57,27 @@ def run(deployment: Deployment) -> None:
                 build(work)
             start(work)
             check(work)
-            before = switch(work)
+            switch(work)
         except Overtaken as error:
             logger.warning("%s", error)
             undo.pop_all()
-            return
+            return False
+        except (Interrupted, EngineAway) as error:
+            begin_again(work, error)
+            return False
         except EngineError as error:
-            _end_badly(work, error)
-            return
+            end_badly(work, error)
+            return False
         except Exception as error:
             logger.exception("Deployment %s failed inside Mist", deployment.pk)
-            _end_badly(work, _own_fault(error))
-            return
-        retire(work, before)
+            end_badly(work, own_fault(error))
+            return False
+        return True
 
 
-def resume_switch(deployment: Deployment) -> None:
-    """Finish a deployment whose owner died while traffic moved. The caller owns it by now."""
+def resume_switch(deployment: Deployment) -> bool:
+    """Finish a deployment whose owner died while traffic moved. The caller owns it by now. As
+    `bring_live` otherwise."""
     with log_of(deployment) as log, lease(deployment), ExitStack() as undo:
         work = Work(deployment, get_engine(), log, undo)
         if deployment.source_id is None:
@@ -64,18 +85,19 @@ def resume_switch(deployment: Deployment) -> None:
         undo.callback(_remove_container, work)
         try:
             work.say("Mist was restarted, going on with the switch")
-            before = move_traffic(work)
+            move_traffic(work)
         except Overtaken:
             undo.pop_all()
-            return
+            return False
         except EngineError as error:
-            _end_badly(work, error)
-            return
+            end_badly(work, error)
+            return False
         except Exception as error:
             logger.exception("Deployment %s failed inside Mist", deployment.pk)
-            _end_badly(work, _own_fault(error))
-            return
-        retire(work, before)
+            end_badly(work, own_fault(error))
+            return False
+        work.say(f"Live at {work.app.url}")
+        return True
 
 
 # ----------------------------------------------------------------------------------------- steps
@@ -161,36 +183,53 @@ def start(work: Work) -> None:
     lifecycle.record(deployment, container_id=container.id, port=port)
 
 
-def switch(work: Work) -> Deployment | None:
+def switch(work: Work) -> None:
     """Point the public route at the new container and see that the proxy does so."""
     work.deadline(None, "Switching").check()
     lifecycle.move(work.deployment, Status.SWITCHING)
-    return move_traffic(work)
-
-
-def retire(work: Work, before: Deployment | None) -> None:
-    """Let the old container finish what it has, then take it away with images no longer kept."""
+    move_traffic(work)
     work.say(f"Live at {work.app.url}")
+
+
+def retire(deployment: Deployment) -> None:
+    """Let old containers finish what they have, then take them away with images no longer kept.
+
+    May be repeated. The deployment, live by now, is let go of in the end; when the engine or the
+    database fails it is not, and whoever finds its lease run out retires again.
+    """
+    lock = Path(settings.MIST_DATA_DIR) / "locks" / f"retire-{deployment.app_id}"
+    with log_of(deployment) as log, lease(deployment), ExitStack() as undo, file_lock(lock):
+        work = Work(deployment, get_engine(), log, undo)
+        try:
+            while True:
+                try:
+                    _retire_containers(work)
+                    break
+                except EngineAway:
+                    patience = Deadline(AWAY_SECONDS, cancelled=stopping.is_set)
+                    wait_for_engine(work.engine, patience)
+            prune_images(work.app)
+            lifecycle.let_go(deployment)
+        except (EngineError, DatabaseError) as error:
+            logger.warning("After deployment %s: %s", deployment.pk, error)
+
+
+def _retire_containers(work: Work) -> None:
     containers = work.engine.containers
-    try:
-        for old in containers.list(labels=planning.app_labels(work.app)):
-            facts = planning.owner_facts(old.labels)
-            row = Deployment.objects.filter(pk=facts[1]).first() if facts else None
-            # The next deployment of the app may have begun meanwhile: its container is not old.
-            if row is not None and (row.is_unfinished or row.status == Status.LIVE):
-                continue
-            if row is not None:
-                drain(work, row, old)
-            containers.stop(old.id, timeout=settings.MIST_STOP_TIMEOUT)
-            if facts is not None:
-                keep_output(facts[1], old.id)
-            containers.remove(old.id)
-        if before is not None:
-            work.say(f"Deployment #{before.number} is replaced and its container removed")
-        prune_images(work.app)
-    except (EngineError, DatabaseError) as error:
-        # The new version serves; what is left over the next reconciliation takes away.
-        logger.warning("After deployment %s: %s", work.deployment.pk, error)
+    for old in containers.list(labels=planning.app_labels(work.app)):
+        facts = planning.owner_facts(old.labels)
+        row = Deployment.objects.filter(pk=facts[1]).first() if facts else None
+        # The next deployment of the app may have begun meanwhile: its container is not old.
+        if row is not None and (row.is_unfinished or row.status == Status.LIVE):
+            continue
+        if row is not None:
+            drain(work, row, old)
+        containers.stop(old.id, timeout=settings.MIST_STOP_TIMEOUT)
+        if facts is not None:
+            keep_output(facts[1], old.id)
+        containers.remove(old.id)
+        if row is not None:
+            work.say(f"Deployment #{row.number} is replaced and its container removed")
 
 
 def prune_images(app: App) -> None:
@@ -232,37 +271,3 @@ def _remove_container(work: Work) -> None:
 def _remove_image(work: Work, image: str) -> None:
     work.engine.containers.remove_image(image)
     lifecycle.record(work.deployment, image="")
-
-
-def _own_fault(error: Exception) -> EngineError:
-    return EngineError(
-        f"Mist itself failed ({type(error).__name__}).",
-        hint="The server's log holds the details. Deploy again.",
-    )
-
-
-def _end_badly(work: Work, error: EngineError) -> None:
-    """Undo, then write the reason; an undo that fails is left to the reconciliation."""
-    deployment = work.deployment
-    stage = deployment.status
-    work.say(error.sentence)
-    try:
-        work.undo.close()
-    except (EngineError, Overtaken, DatabaseError) as problem:
-        logger.warning("Undo of deployment %s: %s", deployment.pk, problem)
-    try:
-        if isinstance(error, Cancelled):
-            lifecycle.move(deployment, Status.CANCELLED, failed_stage=stage, container_id="")
-            return
-        lifecycle.move(
-            deployment,
-            Status.FAILED,
-            failed_stage=stage,
-            container_id="",
-            failure=error.sentence[:500],
-            failure_hint=error.hint,
-            failure_detail=error.detail[-8000:],
-        )
-    except (Overtaken, DatabaseError) as problem:
-        # Without a database the lease runs out, and the recovery finds it.
-        logger.warning("%s", problem)

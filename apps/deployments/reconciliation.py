@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from django.conf import settings
@@ -21,7 +21,7 @@ from apps.deployments.lifecycle import Overtaken
 from apps.deployments.logs import log_path
 from apps.deployments.models import RUNNING, UNFINISHED, Deployment, Status
 from apps.deployments.observation import container_of, hold_repairs, observe_all, observe_app
-from apps.deployments.pipeline import resume_switch
+from apps.deployments.pipeline import resume_switch, retire
 from apps.deployments.selectors import abandoned, live_deployment
 from apps.deployments.traffic import publish_routes, route_lock, take_back_routes
 from apps.domains.planning import router_name
@@ -40,10 +40,16 @@ _not_before: dict[int, float] = {}
 """App → when its wishes may be tried again, after the engine did not answer."""
 
 
-def reconcile(*, owner: str, alone: bool, busy: Collection[int] = frozenset()) -> None:
+def reconcile(
+    *,
+    owner: str,
+    alone: bool,
+    busy: Collection[int] = frozenset(),
+    retire: Callable[[Deployment], None] = retire,
+) -> None:
     """Take up abandoned work, then compare what runs with what should and set it right. What an
     engine that does not answer leaves undone, the next round does."""
-    recover_abandoned(owner=owner, alone=alone, busy=busy)
+    recover_abandoned(owner=owner, alone=alone, busy=busy, retire=retire)
     restore_routes()
     try:
         observe_all()
@@ -53,9 +59,15 @@ def reconcile(*, owner: str, alone: bool, busy: Collection[int] = frozenset()) -
         logger.warning("Reconciliation: %s", error.sentence)
 
 
-def recover_abandoned(*, owner: str, alone: bool, busy: Collection[int] = frozenset()) -> int:
+def recover_abandoned(
+    *,
+    owner: str,
+    alone: bool,
+    busy: Collection[int] = frozenset(),
+    retire: Callable[[Deployment], None] = retire,
+) -> int:
     """Give work whose owner died back to the queue, or finish it where traffic was moving. `busy`
-    are deployments that this process works on.
+    are deployments that this process works on; `retire` follows a switch that was finished.
 
     Returns how many were taken up.
     """
@@ -64,15 +76,14 @@ def recover_abandoned(*, owner: str, alone: bool, busy: Collection[int] = frozen
         try:
             lifecycle.take_over(deployment, owner=owner)
             if deployment.status == Status.SWITCHING and _traffic_may_have_moved(deployment):
-                resume_switch(deployment)
+                if resume_switch(deployment):
+                    retire(deployment)
             else:
                 if deployment.status == Status.SWITCHING:
                     # The route may lead to what is swept away now.
                     take_back_routes(deployment.app)
                 _sweep(deployment)
-                # What was built is built again; a rollback still has its image.
-                again = {} if deployment.source_id else {"image": ""}
-                lifecycle.move(deployment, Status.QUEUED, container_id="", owner="", **again)
+                lifecycle.queue_again(deployment)
             taken += 1
         except Overtaken as error:
             logger.warning("Recovery of deployment %s: %s", deployment.pk, error)

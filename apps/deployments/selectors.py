@@ -203,12 +203,21 @@ def abandoned(*, owner: str, alone: bool, busy: Collection[int] = frozenset()) -
     ended with the database out of reach. `alone` says that no other Mist can be working on this
     database, so that every foreign lease is a dead one. What is in `busy` (keys) is worked on.
     """
+    rows = Deployment.objects.filter(_dead_lease(owner, alone), status__in=RUNNING)
+    return list(rows.exclude(pk__in=busy).select_related("app__project"))
+
+
+def unretired(*, owner: str, alone: bool, busy: Collection[int] = frozenset()) -> list[Deployment]:
+    """Live deployments whose worker ended before it had taken the old version away. As `abandoned`
+    otherwise."""
+    rows = Deployment.objects.filter(_dead_lease(owner, alone), status=Status.LIVE)
+    return list(rows.exclude(owner="").exclude(pk__in=busy).select_related("app__project"))
+
+
+def _dead_lease(owner: str, alone: bool) -> Q:
     limit = timezone.now() - dt.timedelta(seconds=LEASE_SECONDS)
     dead = Q(heartbeat_at=None) | Q(heartbeat_at__lt=limit)
-    if alone:
-        dead |= ~Q(owner=owner)
-    rows = Deployment.objects.filter(dead, status__in=RUNNING).exclude(pk__in=busy)
-    return list(rows.select_related("app__project"))
+    return dead | ~Q(owner=owner) if alone else dead
 
 
 def live_deployment_of(app_id: int) -> Deployment | None:

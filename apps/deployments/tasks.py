@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import os
-import threading
 import uuid
 
 from celery import shared_task
 from django.conf import settings
 from django.db import connection
 
-from apps.deployments import lifecycle, pipeline, reconciliation
+from apps.deployments import draining, lifecycle, pipeline, reconciliation
 from apps.deployments.models import Deployment
 from apps.deployments.selectors import engine_problem, work_waiting
+from apps.deployments.work import stopping
 
 OWNER = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
 """This process, as leases name it."""
-stopping = threading.Event()
-"""Set when the process ends: nothing new is begun."""
 _busy: set[int] = set()
 
 
@@ -28,7 +26,8 @@ def run_deployments() -> None:
         while not stopping.is_set() and (found := claim_next()) is not None:
             _busy.add(found.pk)
             try:
-                pipeline.run(found)
+                if pipeline.bring_live(found):
+                    draining.retire_aside(found)
             finally:
                 _busy.discard(found.pk)
     finally:
@@ -48,7 +47,11 @@ def apply_wishes() -> None:
 def reconcile_deployments() -> None:
     """Take up abandoned work, then compare what runs with what should and set it right."""
     try:
-        reconciliation.reconcile(owner=OWNER, alone=not settings.REDIS_URL, busy=tuple(_busy))
+        alone = not settings.REDIS_URL
+        draining.resume_retirements(owner=OWNER, alone=alone)
+        reconciliation.reconcile(
+            owner=OWNER, alone=alone, busy=tuple(_busy), retire=draining.retire_aside
+        )
     finally:
         # Also what was queued while the broker had forgotten everything.
         if not stopping.is_set() and work_waiting():

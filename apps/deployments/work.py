@@ -15,13 +15,21 @@ from django.db.utils import Error as DatabaseError
 
 from apps.deployments import events, lifecycle
 from apps.deployments.logs import BuildLog, log_path
-from apps.deployments.models import Deployment
+from apps.deployments.models import Deployment, Status
 from apps.engine.base import Engine
 from apps.engine.deadline import Deadline
+from apps.engine.errors import EngineAway
 from apps.projects.models import App, EnvironmentVariable
 
 logger = logging.getLogger("mist.deployments")
 HEARTBEAT_SECONDS = 5.0
+ASK_ENGINE_SECONDS = 0.25
+stopping = threading.Event()
+"""Set when the process ends: nothing new is begun, and what has begun goes back into the queue."""
+
+
+class Interrupted(Exception):
+    """Mist stops while a deployment is under way."""
 
 
 @dataclass
@@ -44,9 +52,15 @@ class Work:
         self.log.write(self.deployment.status, text)
 
     def deadline(self, seconds: float | None, what: str) -> Deadline:
-        return Deadline(
-            seconds, what=what, cancelled=lambda: lifecycle.cancel_requested(self.deployment)
-        )
+        """A limit that also asks whether a person cancelled. Its `check` raises `Interrupted` when
+        Mist stops, unless traffic is moving: that is finished."""
+
+        def cancelled() -> bool:
+            if stopping.is_set() and self.deployment.status != Status.SWITCHING:
+                raise Interrupted
+            return lifecycle.cancel_requested(self.deployment)
+
+        return Deadline(seconds, what=what, cancelled=cancelled)
 
     @property
     def app(self) -> App:
@@ -89,3 +103,14 @@ def lease(deployment: Deployment) -> Iterator[None]:
         yield
     finally:
         done.set()
+
+
+def wait_for_engine(engine: Engine, deadline: Deadline) -> None:
+    """Return when the engine answers again. Raises what the deadline raises."""
+    while True:
+        deadline.sleep(ASK_ENGINE_SECONDS)
+        try:
+            engine.containers.info()
+            return
+        except EngineAway:
+            continue

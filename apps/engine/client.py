@@ -10,7 +10,7 @@ import docker
 import requests
 from docker.errors import APIError, DockerException
 
-from apps.engine.errors import EngineError, EngineUnavailable, OutOfDisk
+from apps.engine.errors import EngineAway, EngineError, EngineUnavailable, OutOfDisk
 
 
 @functools.cache
@@ -71,10 +71,8 @@ def unavailable(reason: str) -> EngineUnavailable:
             hint="Run Mist as root, or add its user to the docker group and log in again.",
         )
     if "No such file" in reason or "FileNotFoundError" in reason:
-        return EngineUnavailable(
+        return EngineAway(
             "There is no Docker engine socket.",
             hint="Run ./mist up: it installs and starts the engine where it can.",
         )
-    return EngineUnavailable(
-        "The Docker engine does not answer.", hint="Run ./mist doctor to see why."
-    )
+    return EngineAway("The Docker engine does not answer.", hint="Run ./mist doctor to see why.")

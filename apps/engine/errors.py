@@ -19,6 +19,10 @@ class EngineUnavailable(EngineError):
     """The Docker engine does not answer, or refuses us."""
 
 
+class EngineAway(EngineUnavailable):
+    """The Docker engine cannot be reached, for example because it is being restarted."""
+
+
 class ProxyUnavailable(EngineError):
     """Traefik does not answer, or cannot be started."""
 

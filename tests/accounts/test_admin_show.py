@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.test import Client
 
 from apps.accounts.models import User
+from apps.deployments.observation import note_engine
 from apps.deployments.services import deployment_request
 from apps.domains.services import domain_add
 from apps.metrics.models import Resolution
@@ -25,6 +26,7 @@ def inside(client: Client, alice: User, web: App) -> Client:
     variables_save(app=web, values={"TOKEN": SECRET}, changed_by=alice)
     deployment_request(app=web, requested_by=alice)
     domain_add(app=web, host="shop.example.com", created_by=alice)
+    note_engine("The Docker engine does not answer.")
     samples_write(at=15, samples={web.pk: Sample(POINT, POINT)}, resolution=Resolution.FINE)
     client.force_login(alice)
     return client

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -13,8 +12,6 @@ from apps.deployments import events, pipeline, reconciliation
 from apps.deployments.models import Deployment, Status
 from apps.deployments.services import deployment_rollback
 from apps.deployments.tasks import claim_next
-from apps.deployments.work import Work, log_of
-from apps.engine.connect import get_engine
 from apps.engine.errors import EngineUnavailable
 from apps.engine.fake import FakeEngine
 from apps.projects.models import App
@@ -49,8 +46,7 @@ def test_a_container_of_the_next_deployment_is_not_taken_for_an_old_one(
     second = deploy(web)
     # As when the next deployment has begun before the one before it has cleaned up.
     Deployment.objects.filter(pk=second.pk).update(status=Status.CHECKING)
-    with log_of(first) as log, ExitStack() as undo:
-        pipeline.retire(Work(first, get_engine(), log, undo), None)
+    pipeline.retire(first)
     assert list(fake.containers.all) == [second.container_id]
 
 
