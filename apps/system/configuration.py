@@ -112,6 +112,19 @@ def source_of(name: str, *, environment: Mapping[str, str], from_file: frozenset
     return ENVIRONMENT if name in environment else DEFAULT
 
 
+def only_in_environment(environment: Mapping[str, str]) -> list[str]:
+    """Settings that this process was given and `mist.env` does not know: a process that is started
+    elsewhere would not have them. `MIST_DATA_DIR` says where that file is."""
+    names = (setting.name for _, _, group in GROUPS for setting in group)
+    return [
+        name
+        for name in names
+        if name != "MIST_DATA_DIR"
+        and source_of(name, environment=environment, from_file=frozenset(settings.MIST_FROM_FILE))
+        == ENVIRONMENT
+    ]
+
+
 def without_password(url: str) -> str:
     """The address with its password masked."""
     return re.sub(r"(://[^:/@]*:)[^@]*@", rf"\1{HIDDEN}@", url)

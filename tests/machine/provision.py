@@ -36,6 +36,7 @@ PACKAGES = {
     "fonts-liberation": "/usr/share/fonts/truetype/liberation",
     "debootstrap": "/usr/sbin/debootstrap",
     "debian-archive-keyring": "/usr/share/keyrings/debian-archive-keyring.gpg",
+    "systemd": "/usr/bin/systemd-analyze",
     # /bin/busybox may be another package's, linked to libraries that the image lacks.
     "busybox-static": "/usr/share/doc/busybox-static",
     "redis-server": "/usr/bin/redis-server",

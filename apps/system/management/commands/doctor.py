@@ -8,7 +8,7 @@ from typing import Any
 
 from django.conf import settings
 
-from apps.engine import host
+from apps.engine import boot, host
 from apps.engine.connect import get_engine
 from apps.engine.host import Check
 from apps.system.management.base import MistCommand
@@ -43,6 +43,7 @@ class Command(MistCommand):
         yield host.check_engine(version)
         yield host.check_buildkit()
         yield host.check_live_restore()
+        yield boot.check_boot(config.data_dir)
         yield host.check_proxy(engine.proxy.running())
         yield from host.port_checks(config, settings.MIST_PORT, settings.MIST_BIND)
 

@@ -16,7 +16,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from apps.engine import host, install, process
+from apps.engine import boot, host, install, process
 from apps.engine.connect import get_engine
 from apps.engine.errors import EngineError
 from apps.engine.style import build_style
@@ -101,6 +101,8 @@ class Command(MistCommand):
             time.sleep(0.05)
         self.say(f"Mist is running: {dashboard_url()}")
         self._say_setup_link()
+        if boot.SYSTEMD.is_dir() and not boot.serves_at_boot(Path(settings.MIST_DATA_DIR)):
+            self.say("After a restart of this machine: ./mist up again, or now ./mist boot on.")
 
     def _say_setup_link(self) -> None:
         if token := setup_token():
