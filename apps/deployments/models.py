@@ -75,6 +75,8 @@ class Deployment(models.Model):
 
     image = models.CharField(max_length=200, blank=True, default="")
     container_id = models.CharField(max_length=64, blank=True, default="")
+    replica_ids = models.JSONField(default=list, blank=True, editable=False)
+    """The containers beside the first, where the app has several."""
     port = models.PositiveIntegerField(null=True, blank=True)
     milliseconds = models.PositiveIntegerField(null=True, blank=True)
     """How long the last good health check took."""
@@ -145,6 +147,15 @@ class Deployment(models.Model):
     def container_name(self) -> str:
         """One of a kind on the engine, where another Mist may have an app of the same name."""
         return f"mist-{self.app.label}-{settings.MIST_ENGINE_CONFIG.instance}-{self.pk}"
+
+    @property
+    def container_ids(self) -> list[str]:
+        """Its containers as far as they were started, the first one first."""
+        return [one for one in (self.container_id, *self.replica_ids) if one]
+
+    def name_of(self, replica: int) -> str:
+        """The name of its container number `replica`, from 1."""
+        return self.container_name if replica == 1 else f"{self.container_name}-{replica}"
 
     @property
     def service(self) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from django.db import connection
 from django.db.utils import Error as DatabaseError
@@ -23,6 +24,7 @@ from apps.metrics.services import samples_expire, samples_roll_up, samples_write
 logger = logging.getLogger("mist.metrics")
 STEP = int(Resolution.FINE)
 HOUSEKEEPING = int(Resolution.MEDIUM)
+_HOST = ""
 LEAST = 0.5
 """Seconds between two readings, below which a rate would be mostly noise."""
 
@@ -32,30 +34,41 @@ class Meter:
 
     def __init__(self, least: float = LEAST) -> None:
         self._least = least
-        self._before: dict[int, tuple[str, float, Usage]] = {}
+        self._before: dict[str, tuple[float, Usage]] = {}
+        """Container, or the host's empty name → when it was read, and what."""
 
-    def measure(self, containers: Mapping[int, str], *, host: bool) -> dict[int, Point]:
-        """Subject → what it did since the last call. Who is met for the first time, or has
-        another container now, has a point from the next call on. `EngineUnavailable` leaves the
-        apps out."""
-        readings = {HOST: ("", time.monotonic(), read_host())} if host else {}
+    def measure(self, containers: Mapping[int, Sequence[str]], *, host: bool) -> dict[int, Point]:
+        """Subject → what it did since the last call, all its containers together. Who is met for
+        the first time, or has another container now, has a point from the next call on.
+        `EngineUnavailable` leaves the apps out."""
+        readings = {_HOST: (time.monotonic(), read_host())} if host else {}
         try:
-            used = get_engine().containers.usage(containers.values())
+            used = get_engine().containers.usage(itertools.chain(*containers.values()))
         except EngineError as error:
             logger.warning("Apps cannot be measured: %s", error.sentence)
             used = {}
         now = time.monotonic()
-        for app, container in containers.items():
-            if container in used:
-                readings[app] = (container, now, used[container])
+        readings |= {container: (now, usage) for container, usage in used.items()}
+        subjects = {HOST: [_HOST], **containers} if host else containers
         points = {}
-        for subject, (container, at, usage) in readings.items():
-            known, then, before = self._before.get(subject, ("none", 0.0, usage))
-            if known == container and at - then >= self._least:
-                tasks = round(read_load()[0] * 100) if subject == HOST else None
-                points[subject] = point_between(before, usage, at - then, tasks)
+        for subject, parts in subjects.items():
+            if point := self._point(subject, [one for one in parts if one in readings], readings):
+                points[subject] = point
         self._before = readings
         return points
+
+    def _point(
+        self, subject: int, parts: Sequence[str], readings: Mapping[str, tuple[float, Usage]]
+    ) -> Point | None:
+        found = []
+        for part in parts:
+            at, usage = readings[part]
+            then, before = self._before.get(part, (at, usage))
+            if at - then < self._least or part not in self._before:
+                return None
+            tasks = round(read_load()[0] * 100) if subject == HOST else None
+            found.append(point_between(before, usage, at - then, tasks))
+        return Point(*map(sum, zip(*found, strict=True))) if found else None
 
 
 class Recorder:

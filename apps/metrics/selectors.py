@@ -23,14 +23,15 @@ MARKS = 50
 _FINER = {Resolution.COARSE: Resolution.MEDIUM, Resolution.MEDIUM: Resolution.FINE}
 
 
-def live_containers(apps: Iterable[int] | None = None) -> dict[int, str]:
-    """App's id → its container that should run; of all apps, or of some."""
+def live_containers(apps: Iterable[int] | None = None) -> dict[int, list[str]]:
+    """App's id → its containers that should run; of all apps, or of some."""
     rows = Deployment.objects.filter(
         status=Status.LIVE, app__wanted=App.Wanted.RUNNING, app__deleted_at=None
     ).exclude(container_id="")
     if apps is not None:
         rows = rows.filter(app__in=list(apps))
-    return dict(rows.order_by().values_list("app_id", "container_id"))
+    found = rows.order_by().values_list("app_id", "container_id", "replica_ids")
+    return {app: [first, *others] for app, first, others in found}
 
 
 def running_count() -> int:

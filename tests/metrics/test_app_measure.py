@@ -12,6 +12,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from pytest_django import DjangoAssertNumQueries
 
+from apps.deployments.models import Deployment
 from apps.engine.errors import EngineUnavailable
 from apps.engine.fake import FakeEngine
 from apps.engine.fake_containers import IDLE
@@ -83,6 +84,16 @@ class TestRounds:
         series = series_of(web.pk, range_of("1h"), HOUR + 50)
         assert [(m.at - HOUR, m.sample.most.received) for m in series] == [(15, 0), (45, 0)]
 
+    def test_all_containers_of_an_app_count_together(self, fake: FakeEngine, web: App) -> None:
+        first = make_live(fake, web)
+        fake.containers.used["second"] = replace(IDLE, memory=30 * 1024**2)
+        fake.containers.all["second"] = replace(fake.containers.all[first], id="second")
+        Deployment.objects.update(replica_ids=["second"])
+        rounds = recorder()
+        rounds.record(HOUR)
+        rounds.record(HOUR + 15)
+        assert newest()[web.pk] == 50
+
     def test_the_host_is_measured_when_the_engine_does_not_answer(
         self, fake: FakeEngine, web: App
     ) -> None:
@@ -122,7 +133,7 @@ class TestRounds:
 
     def test_apps_that_should_not_run_are_not_looked_for(self, fake: FakeEngine, web: App) -> None:
         container = make_live(fake, web)
-        assert live_containers() == live_containers([web.pk]) == {web.pk: container}
+        assert live_containers() == live_containers([web.pk]) == {web.pk: [container]}
         assert live_containers([web.pk + 1]) == {}
         App.objects.update(wanted=App.Wanted.STOPPED)
         assert live_containers() == {}
