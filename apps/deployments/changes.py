@@ -29,16 +29,50 @@ LABELS = {
     "root_directory": "Root directory",
     "dockerfile": "Dockerfile",
     "port": "Port",
+    "health_check": "Health check",
     "health_path": "Health check path",
+    "health_status": "Expected status",
+    "health_up_seconds": "Stays up for",
+    "health_start_seconds": "Start time",
+    "health_attempts": "Attempts",
+    "health_interval": "Interval",
+    "health_timeout": "Answer time",
+    "release_command": "Release command",
+    "post_deploy_command": "Post-deploy command",
+    "command_seconds": "Command time limit",
+    "drain_seconds": "Drain time",
+    "stop_signal": "Stop signal",
+    "stop_seconds": "Grace time",
+    "restart_policy": "Restart policy",
     "memory_mb": "Memory limit",
     "cpus": "CPU limit",
 }
 """The settings that a deployment is made from, as the settings page calls them."""
-UNITS = {"memory_mb": " MB", "cpus": " CPU"}
-NOTHING = {"port": "automatic", "root_directory": "top"}
+UNITS = {
+    "memory_mb": " MB",
+    "cpus": " CPU",
+    **dict.fromkeys((name for name in LABELS if name.endswith("_seconds")), " s"),
+    **dict.fromkeys(("health_interval", "health_timeout"), " s"),
+}
+NOTHING = {
+    "port": "automatic",
+    "root_directory": "top",
+    "health_interval": "automatic",
+    "stop_signal": "the image's own",
+    **dict.fromkeys(("health_start_seconds", "drain_seconds", "stop_seconds"), "Mist's own"),
+}
 """What an empty setting means."""
 SOURCE = ("repository", "branch")
 """Where these are others, the commit that is live says nothing about what to deploy."""
+WORDS: dict[str, dict[str, str]] = {
+    "health_check": {"http": "HTTP", "tcp": "TCP", "up": "stays up"},
+    "restart_policy": {
+        "unless-stopped": "always",
+        "on-failure": "only after a failure",
+        "no": "never",
+    },
+}
+"""What people call the values of a choice."""
 BUILT_IN = (*SOURCE, "root_directory", "dockerfile")
 """The settings that only a build takes up."""
 SCOPES = {"r": "run time", "b": "build time", "rb": "run and build time"}
@@ -125,10 +159,15 @@ def same_source(before: Record, app: App) -> bool:
 
 def _settings(before: Record, now: Record) -> list[Change]:
     return [
-        Change(label, f"{_shown(name, before.get(name))} → {_shown(name, now[name], unit=True)}")
+        Change(label, f"{_shown(name, was)} → {_shown(name, now[name], unit=True)}")
         for name, label in LABELS.items()
-        if before.get(name) != now[name]
+        if (was := before.get(name, _default(name))) != now[name]
     ]
+
+
+def _default(name: str) -> Any:
+    """What a setting was for a deployment from before there was that setting."""
+    return getattr(App(), name)
 
 
 def _variables(before: Record, now: Record) -> list[Change]:
@@ -154,6 +193,7 @@ def _variables(before: Record, now: Record) -> list[Change]:
 def _shown(name: str, value: Any, *, unit: bool = False) -> str:
     if value in (None, ""):
         return NOTHING.get(name, "none")
+    value = WORDS.get(name, {}).get(value, value)
     return f"{value}{UNITS.get(name, '') if unit else ''}"
 
 

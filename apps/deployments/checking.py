@@ -2,65 +2,136 @@
 
 from __future__ import annotations
 
-from django.conf import settings
+import time
+from collections.abc import Callable
+from typing import NamedTuple
 
-from apps.deployments import lifecycle
+from apps.deployments import lifecycle, planning
 from apps.deployments.models import Status
 from apps.deployments.work import Work
-from apps.engine.base import Container
+from apps.engine.base import Container, ContainerStatus
 from apps.engine.deadline import Deadline
 from apps.engine.errors import EngineError, HealthCheckFailed
 from apps.engine.labels import probe_host
+from apps.engine.run_settings import is_expected
+from apps.projects.models import App
 
 PROBE_PAUSE = 0.2
 STEADY_PAUSE = 2.0
+OFTEN = 50
+"""Tries with the short pause before the long one, for an app without an interval of its own."""
+RESTARTS_FORGIVEN = 1
+"""An app may fall once while what it needs comes up; a worker is watched for just that."""
+
+
+class Try(NamedTuple):
+    passed: bool
+    said: str
+    """What came of it, in words."""
+    milliseconds: float = 0.0
 
 
 def check(work: Work) -> None:
-    """Probe through the proxy until the app answers, or say why it never did."""
-    deployment, app = work.deployment, work.app
-    lifecycle.move(deployment, Status.CHECKING)
-    limit = settings.MIST_HEALTH_TIMEOUT
+    """See that the new container works, in the way that its app says. Raises `HealthCheckFailed`
+    with its last lines."""
+    lifecycle.move(work.deployment, Status.CHECKING)
+    app, port = work.app, work.deployment.port
+    if port is None:
+        _watch(work)
+        return
+    limit = f"for up to {planning.start_seconds(app):.0f} s"
+    if app.health_check == App.HealthCheck.TCP:
+        work.say(f"Checking that port {port} accepts connections, {limit}")
+        good = _try_until_good(work, lambda: _connect(work, port))
+    else:
+        work.say(f"Checking GET {app.health_path} on port {port}, {limit}")
+        good = _try_until_good(work, lambda: _get(work))
+    lifecycle.record(work.deployment, milliseconds=round(good.milliseconds))
+
+
+def _get(work: Work) -> Try:
+    answer = work.engine.proxy.probe(
+        host=probe_host(work.deployment.container_name),
+        path=work.app.health_path,
+        timeout=work.app.health_timeout,
+    )
+    if answer.status is not None and is_expected(work.app.health_status, answer.status):
+        said = f"HTTP {answer.status} after {answer.milliseconds:.0f} ms"
+        return Try(True, said, answer.milliseconds)
+    return Try(False, answer.reason or f"HTTP {answer.status}")
+
+
+def _connect(work: Work, port: int) -> Try:
+    container = work.engine.containers.inspect(work.deployment.container_id)
+    network = planning.network_name(work.app.project)
+    address = container.addresses.get(network, "") if container is not None else ""
+    if not address:
+        return Try(False, "the container has no address yet")
+    began = time.monotonic()
+    refusal = work.engine.proxy.connect(address=address, port=port, timeout=work.app.health_timeout)
+    milliseconds = (time.monotonic() - began) * 1000
+    return Try(not refusal, refusal or f"accepted after {milliseconds:.0f} ms", milliseconds)
+
+
+def _try_until_good(work: Work, attempt: Callable[[], Try]) -> Try:
+    """The first good try. Bad ones count from the end of the app's start time on."""
+    app = work.app
     deadline = work.deadline(None, "The health check")
-    patience = Deadline(limit)
-    work.say(f"Checking GET {app.health_path} on port {deployment.port}, for up to {limit:.0f} s")
-    attempts, said = 0, ""
+    starting = Deadline(planning.start_seconds(app))
+    attempts, bad, said = 0, 0, ""
     while True:
         attempts += 1
-        answer = work.engine.proxy.probe(
-            host=probe_host(deployment.container_name), path=app.health_path
-        )
-        if answer.healthy:
-            work.line(
-                f"Attempt {attempts}: HTTP {answer.status} after {answer.milliseconds:.0f} ms"
-            )
-            lifecycle.record(deployment, milliseconds=round(answer.milliseconds))
+        result = attempt()
+        if result.said != said:
+            work.line(f"Attempt {attempts}: {result.said}")
+            said = result.said
+        if result.passed:
+            return result
+        _living(work, restarts=RESTARTS_FORGIVEN)
+        if starting.remaining() <= 0:
+            bad += 1
+        if bad >= app.health_attempts:
+            raise _unhealthy(work, attempts, result.said)
+        often = PROBE_PAUSE if attempts < OFTEN else STEADY_PAUSE
+        deadline.sleep(often if app.health_interval is None else app.health_interval)
+
+
+def _watch(work: Work) -> None:
+    """A worker works when it stays up, or ends well and may."""
+    wanted = work.app.health_up_seconds
+    work.say(f"Watching that it stays up for {wanted} s")
+    deadline = work.deadline(None, "The health check")
+    since = time.monotonic()
+    while True:
+        container = work.engine.containers.inspect(work.deployment.container_id)
+        if container is not None and planning.has_ended(container):
+            work.line("It ended with exit code 0, as its restart policy allows")
             return
-        reason = answer.reason or f"HTTP {answer.status}"
-        if reason != said:
-            work.line(f"Attempt {attempts}: {reason}")
-            said = reason
-        _give_up_when_dead(work)
-        if patience.remaining() <= 0:
-            raise _unhealthy(work, attempts, reason)
-        deadline.sleep(PROBE_PAUSE if attempts < 50 else STEADY_PAUSE)
+        container = _living(work, restarts=0)
+        up = time.monotonic() - since
+        if up >= wanted and container.status is ContainerStatus.RUNNING:
+            work.line(f"Up for {up:.0f} s")
+            return
+        deadline.sleep(min(PROBE_PAUSE, max(0.01, wanted - up)))
 
 
-def _give_up_when_dead(work: Work) -> None:
+def _living(work: Work, *, restarts: int) -> Container:
+    """The container, unless it is gone, has ended, or was started again more often than that."""
     container = work.engine.containers.inspect(work.deployment.container_id)
     if container is None:
         raise HealthCheckFailed(
             "The container was removed while it was checked.", hint="Deploy again."
         )
     ended = container.exit_code is not None and container.status not in ("running", "created")
-    if not ended and container.restarts < 2:
-        return
-    raise _ended(work, container)
+    if ended or container.restarts > restarts:
+        raise _ended(work, container)
+    return container
 
 
 def _ended(work: Work, container: Container) -> HealthCheckFailed:
     code = "" if container.exit_code is None else f" with exit code {container.exit_code}"
-    sentence = f"The app ended{code} instead of answering."
+    wanted = "answering" if work.deployment.has_address else "staying up"
+    sentence = f"The app ended{code} instead of {wanted}."
     hint = "Read its last lines: a missing variable or a wrong start command are the usual causes."
     if container.out_of_memory:
         sentence = f"The app ended{code} because it used more memory than it may."
@@ -81,8 +152,11 @@ def _unhealthy(work: Work, attempts: int, reason: str) -> HealthCheckFailed:
         sentence = f"The app did not listen on port {port} within the time limit."
         hint = (
             f"Let it listen on 0.0.0.0:{port} (Mist sets PORT={port}), or set the port it uses "
-            "in the app's settings."
+            "in the app's settings. A worker without a port has a health check of its own there."
         )
+    elif app.health_check == App.HealthCheck.TCP:
+        sentence = f"Port {port} accepted no connection in {attempts} tries: {reason}."
+        hint = f"Let the app listen on 0.0.0.0:{port}, or set the port it uses in its settings."
     else:
         sentence = f"The health check GET {app.health_path} failed {attempts} times: {reason}."
         hint = "Find the cause in its last lines, or set another health check path."

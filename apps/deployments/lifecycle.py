@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.deployments import events
-from apps.deployments.models import RUNNING, UNFINISHED, Deployment, Status
+from apps.deployments.models import RUNNING, UNFINISHED, Deployment, PostDeploy, Status
 from apps.projects.models import App
 
 _ENDS = frozenset({Status.FAILED, Status.CANCELLED})
@@ -23,7 +23,9 @@ MOVES: dict[str, frozenset[Status]] = {
     # A rollback has its image already.
     Status.QUEUED: frozenset({Status.CLONING, Status.STARTING, Status.SKIPPED}) | _ENDS,
     Status.CLONING: frozenset({Status.BUILDING, Status.QUEUED}) | _ENDS,
-    Status.BUILDING: frozenset({Status.STARTING, Status.QUEUED}) | _ENDS,
+    # Only an app with a release command is released.
+    Status.BUILDING: frozenset({Status.RELEASING, Status.STARTING, Status.QUEUED}) | _ENDS,
+    Status.RELEASING: frozenset({Status.STARTING, Status.QUEUED}) | _ENDS,
     Status.STARTING: frozenset({Status.CHECKING, Status.QUEUED}) | _ENDS,
     Status.CHECKING: frozenset({Status.SWITCHING, Status.QUEUED}) | _ENDS,
     Status.SWITCHING: frozenset({Status.LIVE, Status.QUEUED}) | _ENDS,
@@ -190,9 +192,11 @@ def cancel(deployment: Deployment, *, by: User | None) -> bool:
         return True
 
 
-def go_live(deployment: Deployment, **fields: Any) -> Deployment | None:
+def go_live(
+    deployment: Deployment, *, observed: str = App.Observed.RUNNING, **fields: Any
+) -> Deployment | None:
     """Retire the live deployment of the app and put this one in its place, in one transaction with
-    the app's own state: it runs, and shall.
+    the app's own state: it shall run, and does what was `observed`.
 
     Returns the one that was live before. Raises `Overtaken`.
     """
@@ -206,9 +210,21 @@ def go_live(deployment: Deployment, **fields: Any) -> Deployment | None:
             move(before, Status.RETIRED)
         move(deployment, Status.LIVE, **fields)
         App.objects.filter(pk=deployment.app_id).update(
-            wanted=App.Wanted.RUNNING, observed=App.Observed.RUNNING, observed_detail=""
+            wanted=App.Wanted.RUNNING, observed=observed, observed_detail=""
         )
     return before
+
+
+def begin_post_deploy(deployment: Deployment) -> None:
+    """The post-deploy command is run now: once, whatever happens. Raises `Overtaken`."""
+    record(deployment, post_deploy=PostDeploy.RUNNING)
+
+
+def end_post_deploy(deployment: Deployment, *, failure: str) -> None:
+    """Write down how the post-deploy command ended, well when `failure` is empty. Raises
+    `Overtaken`."""
+    state = PostDeploy.FAILED if failure else PostDeploy.DONE
+    record(deployment, post_deploy=state, post_deploy_failure=failure[:500])
 
 
 def request_repair(live: Deployment) -> bool:

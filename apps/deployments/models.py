@@ -17,6 +17,7 @@ class Status(models.TextChoices):
     QUEUED = "queued", "Queued"
     CLONING = "cloning", "Cloning"
     BUILDING = "building", "Building"
+    RELEASING = "releasing", "Releasing"
     STARTING = "starting", "Starting"
     CHECKING = "checking", "Checking"
     SWITCHING = "switching", "Switching"
@@ -30,6 +31,7 @@ class Status(models.TextChoices):
 RUNNING = (
     Status.CLONING,
     Status.BUILDING,
+    Status.RELEASING,
     Status.STARTING,
     Status.CHECKING,
     Status.SWITCHING,
@@ -37,6 +39,21 @@ RUNNING = (
 """A worker is at it."""
 
 UNFINISHED = (Status.QUEUED, *RUNNING)
+
+
+class PostDeploy(models.TextChoices):
+    """What became of the command that runs after going live."""
+
+    NONE = "", "none"
+    WAITING = "waiting", "waiting"
+    """For the old version to end."""
+    RUNNING = "running", "running"
+    DONE = "done", "done"
+    FAILED = "failed", "failed"
+
+
+POST_DEPLOY_OPEN = (PostDeploy.WAITING, PostDeploy.RUNNING)
+"""It has yet to end."""
 
 
 class Deployment(models.Model):
@@ -95,6 +112,11 @@ class Deployment(models.Model):
     failure_hint = models.TextField(blank=True, default="")
     failure_detail = models.TextField(blank=True, default="")
 
+    post_deploy = models.CharField(
+        max_length=10, choices=PostDeploy.choices, blank=True, default=PostDeploy.NONE
+    )
+    post_deploy_failure = models.CharField(max_length=500, blank=True, default="")
+
     owner = models.CharField(max_length=64, blank=True, default="")
     heartbeat_at = models.DateTimeField(null=True, blank=True)
     cancelled_by = models.ForeignKey(
@@ -130,6 +152,11 @@ class Deployment(models.Model):
         return self.status in UNFINISHED
 
     @property
+    def is_at_work(self) -> bool:
+        """Unfinished, or live while its post-deploy command runs: its log still grows."""
+        return self.is_unfinished or self.post_deploy in POST_DEPLOY_OPEN
+
+    @property
     def can_be_rolled_back_to(self) -> bool:
         """Whether it was live once and its image is kept."""
         return self.status == Status.RETIRED and bool(self.image)
@@ -156,6 +183,11 @@ class Deployment(models.Model):
     def name_of(self, replica: int) -> str:
         """The name of its container number `replica`, from 1."""
         return self.container_name if replica == 1 else f"{self.container_name}-{replica}"
+
+    @property
+    def has_address(self) -> bool:
+        """Whether visitors can come to its container: not to a worker, which has no port."""
+        return self.port is not None
 
     @property
     def service(self) -> str:

@@ -20,6 +20,7 @@ from apps.deployments.checking import check
 from apps.deployments.endings import AWAY_SECONDS, begin_again, end_badly, own_fault
 from apps.deployments.lifecycle import Overtaken
 from apps.deployments.models import UNFINISHED, Deployment, Status
+from apps.deployments.release import after_going_live, release
 from apps.deployments.traffic import drain, move_traffic
 from apps.deployments.work import (
     Interrupted,
@@ -55,6 +56,8 @@ def bring_live(deployment: Deployment) -> bool:
             if deployment.source_id is None:
                 clone(work)
                 build(work)
+                # A rollback's database is ahead of its code already.
+                release(work)
             start(work)
             check(work)
             switch(work)
@@ -96,7 +99,7 @@ def resume_switch(deployment: Deployment) -> bool:
             logger.exception("Deployment %s failed inside Mist", deployment.pk)
             end_badly(work, own_fault(error))
             return False
-        work.say(f"Live at {work.app.url}")
+        _say_live(work)
         return True
 
 
@@ -175,7 +178,8 @@ def start(work: Work) -> None:
     port = planning.choose_port(app, containers.exposed_ports(deployment.image))
     spec = planning.container_spec(deployment, port=port, variables=work.variables)
     containers.ensure_network(spec.network, labels=planning.instance_labels())
-    work.say(f"Starting {spec.name}: {app.memory_mb} MB memory, {app.cpus} CPU, port {port}")
+    at = "no port" if port is None else f"port {port}"
+    work.say(f"Starting {spec.name}: {app.memory_mb} MB memory, {app.cpus} CPU, {at}")
     work.undo.callback(_remove_container, work)
     # `start` replaces a container of that name: it must not be that of whoever took this over.
     work.deadline(None, "Starting").check()
@@ -188,35 +192,48 @@ def switch(work: Work) -> None:
     work.deadline(None, "Switching").check()
     lifecycle.move(work.deployment, Status.SWITCHING)
     move_traffic(work)
-    work.say(f"Live at {work.app.url}")
+    _say_live(work)
+
+
+def _say_live(work: Work) -> None:
+    work.say(f"Live at {work.app.url}" if work.deployment.has_address else "Live, a worker")
 
 
 def retire(deployment: Deployment) -> None:
-    """Let old containers finish what they have, then take them away with images no longer kept.
+    """Let old containers finish what they have, take them away with images no longer kept, then
+    run the post-deploy command.
 
     May be repeated. The deployment, live by now, is let go of in the end; when the engine or the
     database fails it is not, and whoever finds its lease run out retires again.
     """
     lock = Path(settings.MIST_DATA_DIR) / "locks" / f"retire-{deployment.app_id}"
-    with log_of(deployment) as log, lease(deployment), ExitStack() as undo, file_lock(lock):
+    with log_of(deployment) as log, lease(deployment), ExitStack() as undo:
         work = Work(deployment, get_engine(), log, undo)
         try:
-            while True:
-                try:
-                    _retire_containers(work)
-                    break
-                except EngineAway:
-                    patience = Deadline(AWAY_SECONDS, cancelled=stopping.is_set)
-                    wait_for_engine(work.engine, patience)
-            prune_images(work.app)
+            with file_lock(lock):
+                _retire_patiently(work)
+            after_going_live(work)
             lifecycle.let_go(deployment)
-        except (EngineError, DatabaseError) as error:
+        except (EngineError, DatabaseError, Overtaken) as error:
             logger.warning("After deployment %s: %s", deployment.pk, error)
+
+
+def _retire_patiently(work: Work) -> None:
+    while True:
+        try:
+            _retire_containers(work)
+            break
+        except EngineAway:
+            patience = Deadline(AWAY_SECONDS, cancelled=stopping.is_set)
+            wait_for_engine(work.engine, patience)
+    prune_images(work.app)
 
 
 def _retire_containers(work: Work) -> None:
     containers = work.engine.containers
     for old in containers.list(labels=planning.app_labels(work.app)):
+        if planning.is_command(old.labels):
+            continue  # Whoever runs it, or the reconciliation, takes it away.
         facts = planning.owner_facts(old.labels)
         row = Deployment.objects.filter(pk=facts[1]).first() if facts else None
         # The next deployment of the app may have begun meanwhile: its container is not old.
@@ -263,7 +280,10 @@ def _remove_container(work: Work) -> None:
     for container in work.engine.containers.list(
         labels=planning.deployment_labels(work.deployment)
     ):
-        if work.deployment.status not in (Status.CLONING, Status.BUILDING):
+        if planning.owner_facts(container.labels) is not None and work.deployment.status not in (
+            Status.CLONING,
+            Status.BUILDING,
+        ):
             keep_output(work.deployment.pk, container.id)
         work.engine.containers.remove(container.id)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from django.conf import settings
 from apps.deployments.models import Deployment
 from apps.engine.base import BuildSpec, Container, ContainerSpec, ContainerStatus
 from apps.engine.labels import probe_labels
+from apps.engine.run_settings import split_command
 from apps.projects.models import App, EnvironmentVariable, Project
 
 DEFAULT_PORT = 8000
@@ -35,14 +37,31 @@ def deployment_labels(deployment: Deployment) -> dict[str, str]:
     return {**app_labels(deployment.app), "mist.deployment": str(deployment.pk)}
 
 
+ROLE = "mist.role"
+COMMAND = "command"
+"""Role of a container that runs one command and goes; those of apps have no role."""
+
+
+def command_labels(deployment: Deployment) -> dict[str, str]:
+    """Of a release or post-deploy command: swept with its deployment, never taken for the app."""
+    return {**deployment_labels(deployment), ROLE: COMMAND}
+
+
+def is_command(labels: Mapping[str, str]) -> bool:
+    return labels.get(ROLE) == COMMAND
+
+
 def image_name(deployment: Deployment) -> str:
     """`mist/<instance>-<app>:<deployment>`: Docker wants it in lower case."""
     instance = settings.MIST_ENGINE_CONFIG.instance
     return f"mist/{deployment.app.label}-{instance}:{deployment.pk}"
 
 
-def choose_port(app: App, exposed: Sequence[int]) -> int:
-    """The app's own setting, else the first port that the image EXPOSEs, else 8000."""
+def choose_port(app: App, exposed: Sequence[int]) -> int | None:
+    """The app's own setting, else the first port that the image EXPOSEs, else 8000. None for a
+    worker: nobody visits it."""
+    if app.health_check == App.HealthCheck.UP:
+        return None
     return app.port or (exposed[0] if exposed else DEFAULT_PORT)
 
 
@@ -69,41 +88,81 @@ def build_spec(
 
 
 def container_env(
-    deployment: Deployment, *, port: int, variables: Iterable[EnvironmentVariable]
+    deployment: Deployment, *, port: int | None, variables: Iterable[EnvironmentVariable]
 ) -> dict[str, str]:
-    """What the app reads: Mist's own facts first, so a person's value of the same name wins."""
+    """What the app reads: Mist's own facts first, so a person's value of the same name wins. A
+    worker (`port` None) has neither PORT nor MIST_URL."""
     env = {
-        "PORT": str(port),
         "MIST_APP": str(deployment.app),
         "MIST_COMMIT": deployment.commit,
         "MIST_DEPLOYMENT": str(deployment.number),
-        "MIST_URL": deployment.app.url,
     }
+    if port is not None:
+        env |= {"PORT": str(port), "MIST_URL": deployment.app.url}
     return env | {v.name: v.value for v in variables if v.at_runtime}
 
 
 def container_spec(
-    deployment: Deployment, *, port: int, variables: Iterable[EnvironmentVariable]
+    deployment: Deployment, *, port: int | None, variables: Iterable[EnvironmentVariable]
 ) -> ContainerSpec:
+    """The app's container. Without a port the proxy does not know it."""
     app = deployment.app
     network = network_name(app.project)
-    return ContainerSpec(
-        name=deployment.container_name,
-        image=deployment.image,
-        network=network,
-        env=container_env(deployment, port=port, variables=variables),
-        labels=deployment_labels(deployment)
-        | probe_labels(
+    labels = deployment_labels(deployment)
+    if port is not None:
+        labels |= probe_labels(
             container_name=deployment.container_name,
             service=deployment.service,
             port=port,
             network=network,
             instance=settings.MIST_ENGINE_CONFIG.instance,
-        ),
+        )
+    return ContainerSpec(
+        name=deployment.container_name,
+        image=deployment.image,
+        network=network,
+        env=container_env(deployment, port=port, variables=variables),
+        labels=labels,
         memory_mb=app.memory_mb,
         cpus=float(app.cpus),
-        stop_timeout=settings.MIST_STOP_TIMEOUT,
+        restart=app.restart_policy,
+        stop_signal=app.stop_signal,
+        stop_timeout=stop_seconds(app),
     )
+
+
+def command_spec(
+    deployment: Deployment,
+    command: str,
+    *,
+    port: int | None,
+    variables: Iterable[EnvironmentVariable],
+) -> ContainerSpec:
+    """A container that runs `command` (words as a shell splits them) once, with all that the app's
+    own container has but visitors. Raises `InvalidSource` for a command that cannot be split."""
+    return replace(
+        container_spec(deployment, port=port, variables=variables),
+        name=f"{deployment.container_name}-command",
+        labels=command_labels(deployment),
+        restart=App.RestartPolicy.NEVER.value,
+        argv=split_command(command),
+    )
+
+
+def start_seconds(app: App) -> float:
+    """How long failed health checks of a new container are forgiven."""
+    own = app.health_start_seconds
+    return settings.MIST_HEALTH_TIMEOUT if own is None else float(own)
+
+
+def drain_seconds(app: App) -> float:
+    """How long requests to a replaced version may take to end."""
+    return settings.MIST_DRAIN_SECONDS if app.drain_seconds is None else float(app.drain_seconds)
+
+
+def stop_seconds(app: App) -> int:
+    """How long its container may take to end after the stop signal."""
+    return settings.MIST_STOP_TIMEOUT if app.stop_seconds is None else app.stop_seconds
 
 
 class Repair(enum.Enum):
@@ -117,8 +176,8 @@ class Repair(enum.Enum):
 
 
 def repair(app: App, container: Container | None) -> Repair:
-    """Compare what a person wants with what runs. One that the engine starts again by itself, and
-    one that was paused by hand, are left as they are."""
+    """Compare what a person wants with what runs. One that the engine starts again by itself, one
+    that was paused by hand and one that may end by itself are left as they are."""
     up = (ContainerStatus.RUNNING, ContainerStatus.RESTARTING, ContainerStatus.PAUSED)
     if app.wanted == App.Wanted.STOPPED:
         return Repair.STOP if container is not None and container.status in up else Repair.NOTHING
@@ -129,7 +188,25 @@ def repair(app: App, container: Container | None) -> Repair:
         return Repair.NOTHING if reached else Repair.REPLACE
     if container.status in up or container.status is ContainerStatus.REMOVING:
         return Repair.NOTHING
+    if stays_down(container) and not app.restart_requested:
+        return Repair.NOTHING
     return Repair.RESUME
+
+
+def stays_down(container: Container) -> bool:
+    """Whether it ended and the restart policy that it was started with leaves it there."""
+    if container.status is not ContainerStatus.EXITED:
+        return False
+    return container.restart == App.RestartPolicy.NEVER or has_ended(container)
+
+
+def has_ended(container: Container) -> bool:
+    """Whether it ended by itself, well, and as its restart policy allows."""
+    return (
+        container.status is ContainerStatus.EXITED
+        and container.exit_code == 0
+        and container.restart in (App.RestartPolicy.NEVER, App.RestartPolicy.ON_FAILURE)
+    )
 
 
 class Death(NamedTuple):
@@ -171,6 +248,8 @@ def observe(
         return App.Observed.RUNNING, ""
     if container.status is ContainerStatus.PAUSED:
         return App.Observed.UNHEALTHY, "paused by hand"
+    if has_ended(container):
+        return App.Observed.ENDED, "exit 0"
     return App.Observed.CRASHED, _reason(container.exit_code, container.out_of_memory)
 
 
@@ -188,7 +267,9 @@ def _restarts(container: Container, recent: Sequence[Death]) -> str:
 
 
 def owner_facts(labels: Mapping[str, str]) -> tuple[int, int] | None:
-    """(app id, deployment id) of a container of ours, None for anything else."""
+    """(app id, deployment id) of a container of ours that is an app's, None for anything else."""
+    if is_command(labels):
+        return None
     try:
         return int(labels["mist.app"]), int(labels["mist.deployment"])
     except (KeyError, ValueError):

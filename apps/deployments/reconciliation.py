@@ -52,6 +52,7 @@ def reconcile(
     recover_abandoned(owner=owner, alone=alone, busy=busy, retire=retire)
     restore_routes()
     try:
+        sweep_commands()
         observe_all()
         apply_wishes()
         remove_orphans()
@@ -91,6 +92,19 @@ def recover_abandoned(
             logger.warning("Recovery of deployment %s: %s", deployment.pk, error)
             lifecycle.give_back(deployment)
     return taken
+
+
+def sweep_commands() -> None:
+    """Take away containers of release and post-deploy commands that nobody waits for any more.
+    Raises `EngineUnavailable`."""
+    containers = get_engine().containers
+    wanted = planning.instance_labels() | {planning.ROLE: planning.COMMAND}
+    for container in containers.list(labels=wanted):
+        deployment_id = container.labels.get("mist.deployment", "")
+        row = Deployment.objects.filter(pk=deployment_id if deployment_id.isdecimal() else 0)
+        if not any(found.is_at_work for found in row):
+            logger.info("Removing the command %s", container.name)
+            containers.remove(container.id)
 
 
 def apply_wishes() -> None:

@@ -15,7 +15,14 @@ from django.utils import timezone
 from apps.accounts.models import User
 from apps.deployments import changes
 from apps.deployments.changes import Change, Record
-from apps.deployments.models import RUNNING, UNFINISHED, Deployment, EngineState, Status
+from apps.deployments.models import (
+    POST_DEPLOY_OPEN,
+    RUNNING,
+    UNFINISHED,
+    Deployment,
+    EngineState,
+    Status,
+)
 from apps.projects.models import App, EnvironmentVariable
 from apps.projects.selectors import apps_visible_to
 
@@ -208,9 +215,10 @@ def abandoned(*, owner: str, alone: bool, busy: Collection[int] = frozenset()) -
 
 
 def unretired(*, owner: str, alone: bool, busy: Collection[int] = frozenset()) -> list[Deployment]:
-    """Live deployments whose worker ended before it had taken the old version away. As `abandoned`
-    otherwise."""
-    rows = Deployment.objects.filter(_dead_lease(owner, alone), status=Status.LIVE)
+    """Deployments that went live and whose worker ended before it had taken the old version away
+    and run the post-deploy command. As `abandoned` otherwise."""
+    waits = Q(status=Status.RETIRED, post_deploy__in=POST_DEPLOY_OPEN)
+    rows = Deployment.objects.filter(_dead_lease(owner, alone), Q(status=Status.LIVE) | waits)
     return list(rows.exclude(owner="").exclude(pk__in=busy).select_related("app__project"))
 
 

@@ -126,8 +126,9 @@ def app_stop(*, app: App) -> None:
 
 
 def app_start(*, app: App) -> None:
-    """The stopped container runs again."""
-    _wish(app, wanted=App.Wanted.RUNNING)
+    """The stopped container runs again, one too that ended by itself before it was stopped."""
+    stopped = App.objects.filter(pk=app.pk, wanted=App.Wanted.STOPPED).exists()
+    _wish(app, wanted=App.Wanted.RUNNING, restart_requested=stopped)
 
 
 def app_restart(*, app: App) -> None:

@@ -1,4 +1,4 @@
-"""The stage rail: the seven steps of a deployment, how far it came and how long each took."""
+"""The stage rail: the steps of a deployment, how far it came and how long each took."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ NAMES: dict[str, str] = {
     Status.QUEUED: "Queued",
     Status.CLONING: "Clone",
     Status.BUILDING: "Build",
+    Status.RELEASING: "Release",
     Status.STARTING: "Start",
     Status.CHECKING: "Health check",
     Status.SWITCHING: "Switch traffic",
@@ -38,12 +39,21 @@ class Stage:
 
 
 def rail(deployment: Deployment, *, now: float) -> list[Stage]:
-    """All seven stages at the moment `now` (seconds since the epoch)."""
+    """All its stages at the moment `now` (seconds since the epoch): seven, and an eighth where a
+    release command runs, ran or will."""
     reached = _reached(deployment)
     return [
         Stage(key, name, _state(deployment, place, reached), _seconds(deployment, key, now))
         for place, (key, name) in enumerate(NAMES.items())
+        if key != Status.RELEASING or _is_released(deployment, reached)
     ]
+
+
+def _is_released(deployment: Deployment, reached: int) -> bool:
+    if Status.RELEASING in deployment.stages or deployment.failed_stage == Status.RELEASING:
+        return True
+    is_ahead = deployment.is_unfinished and reached <= ORDER.index(Status.RELEASING)
+    return bool(is_ahead and deployment.source_id is None and deployment.app.release_command)
 
 
 def _reached(deployment: Deployment) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from django.conf import settings
 
 from apps.deployments import events, lifecycle, planning
-from apps.deployments.models import Deployment
+from apps.deployments.models import Deployment, PostDeploy
 from apps.deployments.selectors import live_deployment
 from apps.deployments.work import Work
 from apps.domains.planning import router_name, routes_file
@@ -33,7 +33,7 @@ def publish_routes(app: App) -> None:
     proxy = get_engine().proxy
     with route_lock(app):
         live = live_deployment(app)
-        if live is None:
+        if live is None or not live.has_address:
             proxy.remove_routes(str(app.pk))
         else:
             proxy.write_routes(str(app.pk), routes_file(app, service=live.service))
@@ -44,7 +44,7 @@ def take_back_routes(app: App) -> None:
     reached meanwhile can be taken away once this returns."""
     publish_routes(app)
     live = live_deployment(app)
-    if live is None:
+    if live is None or not live.has_address:
         return
     try:
         get_engine().proxy.wait_for_route(
@@ -58,28 +58,59 @@ def take_back_routes(app: App) -> None:
 
 
 def move_traffic(work: Work) -> Deployment | None:
-    """Lead visitors to the new container, see that the proxy does so, and make it live. Returns
-    what was live before; from then on nothing is undone. Raises `SwitchFailed`, `Overtaken`."""
-    deployment, app, proxy = work.deployment, work.app, work.engine.proxy
+    """Lead visitors to the new container, see that the proxy does so, and make it live; to a worker
+    nobody is led. Returns what was live before; from then on nothing is undone. Raises
+    `SwitchFailed`, `Overtaken`."""
+    deployment, app = work.deployment, work.app
+    after = PostDeploy.WAITING if app.post_deploy_command else ""
     with route_lock(app):
         # From the database, not the file as it was: after a crash that leads here already.
         work.undo.callback(_restore_routes, work)
-        proxy.write_routes(str(app.pk), routes_file(app, service=deployment.service))
-        proxy.wait_for_route(
-            router=router_name(app),
-            service=deployment.service,
-            deadline=work.deadline(15, "Switching traffic"),
-        )
-        before = lifecycle.go_live(deployment)
+        if deployment.has_address:
+            _lead_to(work)
+        else:
+            _lead_nowhere(work)
+        before = lifecycle.go_live(deployment, observed=_observed(work), post_deploy=after)
         # It is live: whatever fails from here on undoes nothing.
         work.undo.pop_all()
     events.app_changed(app_id=app.pk)
     return before
 
 
+def _lead_to(work: Work) -> None:
+    deployment, app, proxy = work.deployment, work.app, work.engine.proxy
+    proxy.write_routes(str(app.pk), routes_file(app, service=deployment.service))
+    proxy.wait_for_route(
+        router=router_name(app),
+        service=deployment.service,
+        deadline=work.deadline(15, "Switching traffic"),
+    )
+
+
+def _lead_nowhere(work: Work) -> None:
+    """A worker takes the place of a version that visitors could reach."""
+    app, proxy = work.app, work.engine.proxy
+    if proxy.read_routes(str(app.pk)) is None:
+        return
+    work.say("Taking the route away: a worker has no address")
+    proxy.remove_routes(str(app.pk))
+    proxy.wait_until_gone(
+        router=router_name(app), deadline=work.deadline(15, "Taking the route away")
+    )
+
+
+def _observed(work: Work) -> str:
+    """A worker may have done its work by now."""
+    if work.deployment.has_address:
+        return App.Observed.RUNNING
+    container = work.engine.containers.inspect(work.deployment.container_id)
+    ended = container is not None and planning.has_ended(container)
+    return App.Observed.ENDED if ended else App.Observed.RUNNING
+
+
 def drain(work: Work, before: Deployment, old: Container) -> None:
     """New requests go elsewhere by now; those in progress get some time to end."""
-    patience = settings.MIST_DRAIN_SECONDS
+    patience = planning.drain_seconds(work.app)
     address = old.addresses.get(planning.network_name(work.app.project))
     if (
         address

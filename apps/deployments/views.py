@@ -163,10 +163,11 @@ def app_stop(request: HttpRequest, project: str, app: str) -> HttpResponse:
 
 
 def _ask_to_stop(request: HttpRequest, app: App) -> HttpResponse:
+    stops = f"{app.host} and the app's domains" if app.has_address else "The worker"
+    will = "will not answer" if app.has_address else "will do nothing"
     question = Question(
         heading=f"Stop {app.slug}?",
-        text=f"{app.host} and the app's domains will not answer until you start it again. "
-        "Data and settings stay as they are.",
+        text=f"{stops} {will} until you start it again. Data and settings stay as they are.",
         button=f"Stop {app.slug}",
         back=reverse("app", args=[app.project.slug, app.slug]),
         keep="Keep running",

@@ -34,7 +34,8 @@ def app_domains(request: HttpRequest, project: str, app: str) -> HttpResponse:
         except InvalidSource as error:
             form.add_error("host", " ".join(filter(None, [error.sentence, error.hint])))
         else:
-            messages.success(request, f"{domain} leads to {found.slug} now.")
+            leads = "leads to" if found.has_address else "is kept for"
+            messages.success(request, f"{domain} {leads} {found.slug} now.")
             return redirect("app_domains", project, app)
     domains = list(domains_of(found).select_related("created_by"))
     context = {**app_frame(found, "Domains"), "form": form, "domains": domains}

@@ -138,6 +138,8 @@ class Container:
     exit_code: int | None = None
     out_of_memory: bool = False
     restarts: int = 0
+    restart: str = ""
+    """Its restart policy, as `ContainerSpec` has it."""
     health: str = ""
     """What the image's own HEALTHCHECK says: healthy, unhealthy, starting; empty without one."""
     created_at: dt.datetime | None = None
@@ -295,11 +297,6 @@ class ProbeResult:
     milliseconds: float
     reason: str = ""
     """Why there was no good answer, in words."""
-
-    @property
-    def healthy(self) -> bool:
-        """2xx and 3xx count as healthy."""
-        return self.status is not None and 200 <= self.status < 400
 
 
 class Proxy(Protocol):

@@ -24,6 +24,7 @@ def read_container(attrs: Mapping[str, Any]) -> Container:
         exit_code=None if running or state["Status"] == "created" else state.get("ExitCode"),
         out_of_memory=bool(state.get("OOMKilled")),
         restarts=int(attrs.get("RestartCount", 0)),
+        restart=str((attrs.get("HostConfig", {}).get("RestartPolicy") or {}).get("Name", "")),
         health=str((state.get("Health") or {}).get("Status", "")),
         created_at=_time(attrs.get("Created", "")),
         started_at=_time(state.get("StartedAt", "")),

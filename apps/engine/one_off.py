@@ -15,7 +15,7 @@ from apps.engine.base import ContainerSpec, LineSink, Outcome, Output
 from apps.engine.client import guard
 from apps.engine.creation import create_container, image_gone
 from apps.engine.deadline import Deadline
-from apps.engine.errors import EngineUnavailable, StartFailed
+from apps.engine.errors import EngineAway, StartFailed
 from apps.engine.streams import until
 
 LOOK_SECONDS = 0.25
@@ -71,7 +71,7 @@ def _start(client: docker.DockerClient, spec: ContainerSpec) -> Container:
 def _follow(follow: Follow, container: Container, log: LineSink, deadline: Deadline) -> None:
     """Hand on every line once until the container has ended; its `attrs` are those of the end."""
     last, looked = "", time.monotonic()
-    away = Deadline(PATIENCE_SECONDS)
+    away: Deadline | None = None
     while True:
         seen = last
         try:
@@ -88,15 +88,14 @@ def _follow(follow: Follow, container: Container, log: LineSink, deadline: Deadl
                     looked = time.monotonic()
             deadline.check()
             container.reload()
-        except (EngineUnavailable, requests.RequestException) as error:
+        except (EngineAway, requests.RequestException) as error:
+            away = away or Deadline(PATIENCE_SECONDS)
             if away.remaining() <= 0:
-                raise EngineUnavailable(
-                    "The Docker engine went away while the command ran."
-                ) from error
+                raise EngineAway("The Docker engine went away while the command ran.") from error
         else:
             if container.status not in ("created", "running", "paused"):
                 return
-            away = Deadline(PATIENCE_SECONDS)
+            away = None
         deadline.sleep(LOOK_SECONDS)
 
 

@@ -45,7 +45,7 @@ class ProjectAdmin(ReadOnly):
 @admin.register(App)
 class AppAdmin(ReadOnly):
     list_display = ("__str__", "repository", "branch", "wanted", "observed", "deleted_at")
-    list_filter = ("observed", "wanted")
+    list_filter = ("observed", "wanted", "health_check", "restart_policy")
     list_select_related = ("project",)
     search_fields = ("slug", "project__slug", "repository")
 

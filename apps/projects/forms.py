@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, cast
 
@@ -11,21 +11,12 @@ from django.core.exceptions import ValidationError
 from django.db.models import CharField, QuerySet
 
 from apps.engine import sources
-from apps.engine.errors import InvalidSource
 from apps.projects.models import App, Project
+from apps.projects.release_forms import PLAIN, ReleaseForm, checked
 
 RESERVED_NAMES = frozenset({"mist", "traefik"})
 MEMORY_MB = (16, 1024 * 1024)
 CPUS = (Decimal("0.1"), Decimal(256))
-PLAIN = {"autocomplete": "off", "autocapitalize": "off", "spellcheck": "false"}
-
-
-def _checked(check: Callable[[Any], Any], value: Any) -> Any:
-    """What the check makes of the value; its sentence as a field error."""
-    try:
-        return check(value)
-    except InvalidSource as error:
-        raise ValidationError(" ".join(filter(None, [error.sentence, error.hint]))) from error
 
 
 class ProjectForm(forms.Form):
@@ -40,7 +31,7 @@ class ProjectForm(forms.Form):
     )
 
     def clean_slug(self) -> str:
-        slug: str = _checked(sources.check_name, self.cleaned_data["slug"])
+        slug: str = checked(sources.check_name, self.cleaned_data["slug"])
         if slug in RESERVED_NAMES:
             raise ValidationError(f"Mist keeps the name {slug} for itself. Choose another one.")
         if Project.objects.filter(slug=slug).exists():
@@ -48,7 +39,7 @@ class ProjectForm(forms.Form):
         return slug
 
 
-class AppForm(forms.Form):
+class AppForm(ReleaseForm):
     """A new app of `project`, or the settings of `instance` (whose name stays what it is)."""
 
     slug = forms.CharField(
@@ -92,7 +83,7 @@ class AppForm(forms.Form):
     health_path = forms.CharField(
         label="Health check path",
         required=False,
-        help_text="A new version gets traffic once this answers with a status below 400.",
+        help_text="What the HTTP health check asks for.",
         widget=forms.TextInput(attrs=PLAIN),
     )
     memory_mb = forms.IntegerField(
@@ -122,7 +113,10 @@ class AppForm(forms.Form):
 
     DEFAULTS: Mapping[str, object] = {
         name: getattr(App(), name)
-        for name in ("branch", "dockerfile", "health_path", "memory_mb", "cpus")
+        for name in (
+            *("branch", "dockerfile", "health_path", "memory_mb", "cpus"),
+            *ReleaseForm.base_fields,
+        )
     }
 
     def __init__(
@@ -136,6 +130,7 @@ class AppForm(forms.Form):
         initial = {name: getattr(instance, name) for name in names} if instance else self.DEFAULTS
         super().__init__(data, initial=dict(initial))
         self.project, self.instance = project, instance
+        self.show_defaults()
         if instance is not None:
             del self.fields["slug"]
 
@@ -148,13 +143,6 @@ class AppForm(forms.Form):
         """Whether a field is wrong that the page hides behind "More settings"."""
         return any(name not in ("slug", "repository", "branch") for name in self.errors)
 
-    def _given(self, name: str) -> Any:
-        """What was typed; the value there was, else the default, where a field was left empty."""
-        value = self.cleaned_data[name]
-        if value not in ("", None):
-            return value
-        return getattr(self.instance, name) if self.instance else self.DEFAULTS[name]
-
     def _short(self, name: str, value: str) -> str:
         """Raises `ValidationError` for more than the database keeps."""
         most = cast("CharField[str, str]", App._meta.get_field(name)).max_length or 0
@@ -163,7 +151,7 @@ class AppForm(forms.Form):
         return value
 
     def clean_slug(self) -> str:
-        slug: str = _checked(sources.check_name, self.cleaned_data["slug"])
+        slug: str = checked(sources.check_name, self.cleaned_data["slug"])
         taken: QuerySet[App] = App.objects.filter(project=self.project, slug=slug)
         if (app := taken.first()) is not None:
             raise ValidationError(
@@ -175,32 +163,32 @@ class AppForm(forms.Form):
 
     def clean_repository(self) -> str:
         text = self.cleaned_data["repository"]
-        return self._short("repository", _checked(sources.check_repository_url, text))
+        return self._short("repository", checked(sources.check_repository_url, text))
 
     def clean_branch(self) -> str:
-        return self._short("branch", _checked(sources.check_ref, self._given("branch")))
+        return self._short("branch", checked(sources.check_ref, self.given("branch")))
 
     def clean_root_directory(self) -> str:
         text = self.cleaned_data["root_directory"]
-        return self._short("root_directory", _checked(sources.check_relative_path, text))
+        return self._short("root_directory", checked(sources.check_relative_path, text))
 
     def clean_dockerfile(self) -> str:
-        path = _checked(sources.check_relative_path, self._given("dockerfile"))
+        path = checked(sources.check_relative_path, self.given("dockerfile"))
         if not path:
             raise ValidationError("Name the file, for example Dockerfile or deploy/Dockerfile.")
         return self._short("dockerfile", path)
 
     def clean_port(self) -> int | None:
         text = self.cleaned_data["port"]
-        return _checked(sources.check_port, text) if text else None
+        return checked(sources.check_port, text) if text else None
 
     def clean_health_path(self) -> str:
         return self._short(
-            "health_path", _checked(sources.check_health_path, self._given("health_path"))
+            "health_path", checked(sources.check_health_path, self.given("health_path"))
         )
 
     def clean_memory_mb(self) -> int:
-        return int(self._given("memory_mb"))
+        return int(self.given("memory_mb"))
 
     def clean_cpus(self) -> Decimal:
-        return Decimal(self._given("cpus"))
+        return Decimal(self.given("cpus"))

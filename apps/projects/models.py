@@ -60,7 +60,35 @@ class App(models.Model):
         UNHEALTHY = "unhealthy", "Unhealthy"
         RESTARTING = "restarting", "Restarting"
         CRASHED = "crashed", "Crashed"
+        ENDED = "ended", "Ended"
+        """By itself and well, and its restart policy leaves it there."""
         STOPPED = "stopped", "Stopped"
+
+    class HealthCheck(models.TextChoices):
+        """How Mist knows that a new version works."""
+
+        HTTP = "http", "A path answers (HTTP)"
+        TCP = "tcp", "The port accepts connections (TCP)"
+        UP = "up", "It stays up: a worker without a port"
+
+    class StopSignal(models.TextChoices):
+        """What asks the container to end."""
+
+        IMAGE = "", "The image's own, else SIGTERM"
+        TERM = "SIGTERM", "SIGTERM"
+        INT = "SIGINT", "SIGINT"
+        QUIT = "SIGQUIT", "SIGQUIT"
+        HUP = "SIGHUP", "SIGHUP"
+        USR1 = "SIGUSR1", "SIGUSR1"
+        USR2 = "SIGUSR2", "SIGUSR2"
+        WINCH = "SIGWINCH", "SIGWINCH"
+
+    class RestartPolicy(models.TextChoices):
+        """When the engine starts a container again that ended; its own words for that."""
+
+        ALWAYS = "unless-stopped", "Always"
+        ON_FAILURE = "on-failure", "Only after a failure"
+        NEVER = "no", "Never"
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="apps")
     slug = models.SlugField("name", max_length=40)
@@ -72,7 +100,31 @@ class App(models.Model):
     port = models.PositiveIntegerField(
         null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(65535)]
     )
+    health_check = models.CharField(
+        max_length=10, choices=HealthCheck.choices, default=HealthCheck.HTTP
+    )
     health_path = models.CharField(max_length=250, default="/")
+    health_status = models.CharField("expected status", max_length=100, default="200-399")
+    health_up_seconds = models.PositiveIntegerField("stays up for", default=10)
+    health_start_seconds = models.PositiveIntegerField("start time", null=True, blank=True)
+    """None for MIST_HEALTH_TIMEOUT."""
+    health_interval = models.PositiveIntegerField("interval", null=True, blank=True)
+    """Seconds between two tries; None for often at first and then each 2 s."""
+    health_timeout = models.PositiveIntegerField("answer time", default=5)
+    health_attempts = models.PositiveIntegerField("attempts", default=3)
+    release_command = models.CharField(max_length=1000, blank=True, default="")
+    post_deploy_command = models.CharField(max_length=1000, blank=True, default="")
+    command_seconds = models.PositiveIntegerField("command time limit", default=600)
+    drain_seconds = models.PositiveIntegerField("drain time", null=True, blank=True)
+    """None for MIST_DRAIN_SECONDS."""
+    stop_signal = models.CharField(
+        max_length=10, blank=True, choices=StopSignal.choices, default=StopSignal.IMAGE
+    )
+    stop_seconds = models.PositiveIntegerField("grace time", null=True, blank=True)
+    """None for MIST_STOP_TIMEOUT."""
+    restart_policy = models.CharField(
+        max_length=20, choices=RestartPolicy.choices, default=RestartPolicy.ALWAYS
+    )
     memory_mb = models.PositiveIntegerField(default=512, validators=[MinValueValidator(16)])
     cpus = models.DecimalField(
         max_digits=5, decimal_places=2, default=1, validators=[MinValueValidator(0.1)]
@@ -104,13 +156,23 @@ class App(models.Model):
         return f"{self.project.slug}/{self.slug}"
 
     @property
+    def has_address(self) -> bool:
+        """Whether visitors can come: not to a worker. What is live counts where that is known
+        (`with_records`), else what is set."""
+        record = getattr(self, "live_record", None)
+        kind = record["settings"].get("health_check", "") if record else self.health_check
+        return bool(kind != self.HealthCheck.UP)
+
+    @property
     def host(self) -> str:
-        """The address every app has without any DNS work."""
+        """The address every app but a worker has without any DNS work."""
         return f"{self.label}.{settings.MIST_BASE_DOMAIN}"
 
     @property
     def url(self) -> str:
-        """Where the app answers, as a browser on this network reaches it."""
+        """Where the app answers, as a browser on this network reaches it; empty for a worker."""
+        if not self.has_address:
+            return ""
         port = settings.MIST_HTTP_PORT
         return f"http://{self.host}" + ("" if port == 80 else f":{port}")
 

@@ -127,12 +127,13 @@ def project_cards(
         .filter(project__in=[project.pk for project in shown])
         .annotate(newest_id=Subquery(newest))
         .order_by()
-        .values_list("project_id", "pk", "slug", "label", "observed", "newest_id")
+        .values_list("project_id", "pk", "slug", "label", "health_check", "observed", "newest_id")
     )
     apps: dict[int, list[_Row]] = {project.pk: [] for project in shown}
     last: dict[int, int] = {}
-    for project_id, pk, slug, label, observed, newest_id in rows:
-        apps[project_id].append((_calm(observed, pk in active), slug, pk, label, observed))
+    for project_id, pk, slug, label, check, observed, newest_id in rows:
+        calm = _calm(observed, pk in active)
+        apps[project_id].append((calm, slug, pk, label, check, observed))
         last[project_id] = max(last.get(project_id, 0), newest_id or 0)
     visible = deployments_visible_to(user)
     wanted = Q(pk__in=[pk for pk in last.values() if pk])
@@ -149,9 +150,9 @@ def project_cards(
     return cards, [deployments[pk] for pk in sorted(deployments, reverse=True)[:feed]]
 
 
-_Row = tuple[int, str, int, str, str]
-"""How calm, then slug, id, label and observed state of an app."""
-_SHOWN = ("id", "project_id", "slug", "label", "observed")
+_Row = tuple[int, str, int, str, str, str]
+"""How calm, then slug, id, label, health check and observed state of an app."""
+_SHOWN = ("id", "project_id", "slug", "label", "health_check", "observed")
 """In the order of the model's columns, as `from_db` wants them."""
 
 
@@ -160,8 +161,8 @@ def _first_apps(
 ) -> list[App]:
     # As from a query with `only`: an instance made by name fills in every default.
     apps = [
-        App.from_db("default", _SHOWN, (pk, project.pk, slug, label, observed))
-        for _, slug, pk, label, observed in heapq.nsmallest(count, rows)
+        App.from_db("default", _SHOWN, (pk, project.pk, slug, label, check, observed))
+        for _, slug, pk, label, check, observed in heapq.nsmallest(count, rows)
     ]
     mark_active(apps, active)
     return apps

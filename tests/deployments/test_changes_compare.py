@@ -63,6 +63,40 @@ def test_it_names_each_setting_with_its_old_and_new_value() -> None:
     ]
 
 
+def test_it_names_how_the_app_is_released_and_run() -> None:
+    before = record(app(drain_seconds=5), [])
+    now = record(
+        app(
+            health_check="up",
+            release_command="./migrate",
+            stop_signal="SIGQUIT",
+            stop_seconds=90,
+            restart_policy="no",
+        ),
+        [],
+    )
+    assert [str(change) for change in difference(before, now)] == [
+        "Health check, HTTP → stays up",
+        "Release command, none → ./migrate",
+        "Drain time, 5 → Mist's own",
+        "Stop signal, the image's own → SIGQUIT",
+        "Grace time, Mist's own → 90 s",
+        "Restart policy, always → never",
+    ]
+
+
+def test_a_record_from_before_a_setting_had_its_default() -> None:
+    before = record(app(), [])
+    for name in ("restart_policy", "health_attempts", "release_command"):
+        del before["settings"][name]
+    assert difference(before, record(app(), [])) == []
+    changed = difference(before, record(app(restart_policy="no", health_attempts=5), []))
+    assert [str(change) for change in changed] == [
+        "Attempts, 3 → 5",
+        "Restart policy, always → never",
+    ]
+
+
 def test_it_names_variables_and_what_happened_to_them() -> None:
     before = record(app(), [variable("API_KEY", "a"), variable("OLD"), variable("TOKEN")])
     now = record(

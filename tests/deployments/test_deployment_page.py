@@ -32,7 +32,7 @@ def inside(client: Client, alice: User, web: App) -> Client:
 
 
 def make(app: App, status: str, **fields: object) -> Deployment:
-    values: dict[str, object] = {"ref": "main", "started_at": timezone.now()} | fields
+    values: dict[str, object] = {"ref": "main", "port": 8000, "started_at": timezone.now()} | fields
     return Deployment.objects.create(app=app, number=next_number(app), status=status, **values)
 
 

@@ -100,6 +100,7 @@ def test_a_rollback_has_the_same_health_gate(
 ) -> None:
     first, second = deploy(web), deploy(web)
     settings.MIST_HEALTH_TIMEOUT = 0.0
+    App.objects.filter(pk=web.pk).update(health_attempts=1)
     fake.proxy.answers = [ProbeResult(500, 1.0, "HTTP 500")]
     failed = roll_back(first)
     assert (failed.status, failed.failed_stage) == (Status.FAILED, Status.CHECKING)

@@ -131,6 +131,7 @@ def test_it_keeps_the_old_version_when_the_new_one_is_unhealthy(
 ) -> None:
     first = deploy(web)
     settings.MIST_HEALTH_TIMEOUT = 0.0
+    App.objects.filter(pk=web.pk).update(health_attempts=1)
     fake.proxy.answers = [ProbeResult(500, 1.0, "HTTP 500")]
     failed = deploy(web)
     assert failed.failure == "The health check GET / failed 1 times: HTTP 500."
@@ -142,6 +143,7 @@ def test_it_names_the_port_that_nothing_listens_on(
     fake: FakeEngine, web: App, settings: Settings
 ) -> None:
     settings.MIST_HEALTH_TIMEOUT = 0.0
+    App.objects.filter(pk=web.pk).update(health_attempts=1)
     fake.proxy.answers = [ProbeResult(None, 1.0, "nothing listens on the port yet")]
     failed = deploy(web)
     assert failed.failure.startswith("The app did not listen on port 8000")

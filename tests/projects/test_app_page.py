@@ -43,6 +43,7 @@ def make_deployment(app: App, status: str, **fields: object) -> Deployment:
     defaults: dict[str, object] = {
         "ref": "main",
         "commit": f"{number:040x}",
+        "port": 8000,
         "commit_message": f"Change {number}",
         "started_at": now - timedelta(seconds=30),
         "finished_at": now,

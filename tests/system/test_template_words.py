@@ -60,7 +60,7 @@ def test_it_has_a_shape_and_a_word_for_every_status(status: Status) -> None:
 @pytest.mark.parametrize("observed", App.Observed)
 def test_it_has_a_shape_and_a_word_for_every_app(observed: App.Observed) -> None:
     app = App(observed=observed)
-    shape = "unhealthy" if observed == App.Observed.RESTARTING else observed.value
+    shape = {"restarting": "unhealthy", "ended": "stopped"}.get(observed, observed.value)
     assert (mist.state(app), mist.word(app)) == (shape, observed.label)
     app.active_status = Status.CLONING  # type: ignore[attr-defined]
     assert mist.word(app) == "Deploying"

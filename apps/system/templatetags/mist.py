@@ -34,6 +34,12 @@ DEPLOYMENT_STATES: dict[str, tuple[str, str]] = {
 """Status → `data-state` and the word beside the shape."""
 
 OBSERVED_WORDS: dict[str, str] = {state.value: str(state.label) for state in App.Observed}
+SHAPES: dict[str, str] = {
+    # An app that keeps dying is neither up nor down: it has the shape of one that is unwell.
+    App.Observed.RESTARTING: "unhealthy",
+    App.Observed.ENDED: "stopped",
+}
+"""States that share another one's shape."""
 QUIET = frozenset({"running", "stopped", "none", "replaced", "cancelled", "queued"})
 """States whose word is not coloured: nothing is going on and nobody has to act."""
 
@@ -143,9 +149,7 @@ def _state_and_word(thing: App | Deployment) -> tuple[str, str]:
         return DEPLOYMENT_STATES[thing.status]
     if getattr(thing, "active_status", None):
         return "deploying", "Deploying"
-    # An app that keeps dying is neither up nor down: it has the shape of one that is unwell.
-    shape = "unhealthy" if thing.observed == App.Observed.RESTARTING else thing.observed
-    return shape, OBSERVED_WORDS[thing.observed]
+    return SHAPES.get(thing.observed, thing.observed), OBSERVED_WORDS[thing.observed]
 
 
 @register.filter

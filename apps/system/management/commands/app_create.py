@@ -8,7 +8,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from apps.projects.dotenv import NAME
 from apps.projects.forms import AppForm
-from apps.projects.models import Project
+from apps.projects.models import App, Project
 from apps.projects.services import app_create
 from apps.system.management.base import MistCommand, first_admin, form_problem
 
@@ -25,7 +25,16 @@ class Command(MistCommand):
         parser.add_argument("--root", default="", help="directory to build in, from the top")
         parser.add_argument("--dockerfile", default="Dockerfile")
         parser.add_argument("--port", default="", help="empty: what the Dockerfile EXPOSEs")
+        parser.add_argument(
+            "--health-check",
+            default="http",
+            choices=App.HealthCheck.values,
+            help="a path answers, the port accepts connections, or a worker stays up",
+        )
         parser.add_argument("--health-path", default="/")
+        parser.add_argument(
+            "--release-command", default="", help="runs once before a new version starts"
+        )
         parser.add_argument(
             "--env",
             action="append",
@@ -50,7 +59,9 @@ class Command(MistCommand):
                 "root_directory": options["root"],
                 "dockerfile": options["dockerfile"],
                 "port": options["port"],
+                "health_check": options["health_check"],
                 "health_path": options["health_path"],
+                "release_command": options["release_command"],
             },
             project=project,
         )

@@ -25,7 +25,9 @@ class Command(MistCommand):
         widest = max(len(row["app"]) for row in rows)
         for row in rows:
             live = f"#{row['live']} {row['commit'][:7]}" if row["live"] else "-"
-            self.say(f"{row['app']:<{widest}}  {row['state']:<10} {live:<14} {row['url']}")
+            self.say(
+                f"{row['app']:<{widest}}  {row['state']:<10} {live:<14} {row['url'] or 'a worker'}"
+            )
 
 
 def _row(app: App) -> dict[str, Any]:

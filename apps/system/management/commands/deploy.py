@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
 from apps.deployments.logs import log_path, read_chunk
-from apps.deployments.models import Deployment, Status
+from apps.deployments.models import Deployment, PostDeploy, Status
 from apps.deployments.services import deployment_request
 from apps.system.management.base import MistCommand, find_app, first_admin, mist_pid
 
@@ -69,7 +69,10 @@ def report(command: MistCommand, deployment: Deployment, options: Mapping[str, A
             sys.exit(1)
         raise CommandError(_failure(deployment))
     if not quiet and _succeeded(deployment):
-        command.say(f"Live at {deployment.app.url}")
+        app = deployment.app
+        command.say(f"Live at {app.url}" if app.has_address else f"Live: {app}, a worker")
+        if deployment.post_deploy == PostDeploy.FAILED:
+            command.say(f"The post-deploy command failed. {deployment.post_deploy_failure}")
 
 
 def watch(command: MistCommand, deployment: Deployment, *, follow: bool, quiet: bool) -> None:
@@ -78,7 +81,7 @@ def watch(command: MistCommand, deployment: Deployment, *, follow: bool, quiet: 
     said = ""
     while True:
         deployment.refresh_from_db()
-        over = not deployment.is_unfinished
+        over = not deployment.is_at_work
         if follow and not quiet:
             chunk = read_chunk(log_path(deployment.pk), offset=offset, number=number)
             offset, number = chunk.offset, chunk.number
@@ -119,5 +122,7 @@ def _facts(deployment: Deployment) -> dict[str, Any]:
         "commit": deployment.commit,
         "failure": deployment.failure,
         "hint": deployment.failure_hint,
+        "post_deploy": deployment.post_deploy,
+        "post_deploy_failure": deployment.post_deploy_failure,
         "url": deployment.app.url,
     }

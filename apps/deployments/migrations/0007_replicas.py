@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('deployments', '0005_engine_state'),
+        ('deployments', '0006_release_commands'),
     ]
 
     operations = [
