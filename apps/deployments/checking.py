@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -22,6 +23,10 @@ OFTEN = 50
 """Tries with the short pause before the long one, for an app without an interval of its own."""
 RESTARTS_FORGIVEN = 1
 """An app may fall once while what it needs comes up; a worker is watched for just that."""
+STOPPED = (128 + signal.SIGTERM, 128 + signal.SIGKILL)
+"""Exit codes of what somebody else told to end."""
+STOPPING_SECONDS = 15.0
+"""What an engine that ends gives to its containers at the most."""
 
 
 class Try(NamedTuple):
@@ -54,6 +59,7 @@ def _get(work: Work) -> Try:
         host=probe_host(work.deployment.container_name),
         path=work.app.health_path,
         timeout=work.app.health_timeout,
+        deadline=work.deadline(None, "The health check"),
     )
     if answer.status is not None and is_expected(work.app.health_status, answer.status):
         said = f"HTTP {answer.status} after {answer.milliseconds:.0f} ms"
@@ -124,8 +130,20 @@ def _living(work: Work, *, restarts: int) -> Container:
         )
     ended = container.exit_code is not None and container.status not in ("running", "created")
     if ended or container.restarts > restarts:
+        told = container.exit_code in STOPPED and not container.out_of_memory
+        if container.status is ContainerStatus.EXITED and told:
+            _see_whether_the_engine_stops(work)
         raise _ended(work, container)
     return container
+
+
+def _see_whether_the_engine_stops(work: Work) -> None:
+    """An engine that ends stops its containers first. Raises `EngineAway` when it was that."""
+    until = Deadline(STOPPING_SECONDS)
+    patience = work.deadline(None, "The health check")
+    while until.remaining() > 0:
+        patience.sleep(PROBE_PAUSE)
+        work.engine.containers.info()
 
 
 def _ended(work: Work, container: Container) -> HealthCheckFailed:

@@ -60,6 +60,9 @@ def move(deployment: Deployment, to: Status, **fields: Any) -> None:
     if to not in (*RUNNING, Status.LIVE, Status.RETIRED):
         # Nothing is compared with it, or made from it, any more.
         fields |= {"made_from": None, "variables": ""}
+    if to in _ENDS:
+        # Nobody has anything left to do for it.
+        fields |= {"owner": "", "heartbeat_at": None}
     changed = Deployment.objects.filter(
         pk=deployment.pk, status=was, owner=deployment.owner
     ).update(**fields)

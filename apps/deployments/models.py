@@ -157,6 +157,11 @@ class Deployment(models.Model):
         return self.is_unfinished or self.post_deploy in POST_DEPLOY_OPEN
 
     @property
+    def is_draining(self) -> bool:
+        """Whether it is live while the version before it still finishes its requests."""
+        return self.status == Status.LIVE and bool(self.owner)
+
+    @property
     def can_be_rolled_back_to(self) -> bool:
         """Whether it was live once and its image is kept."""
         return self.status == Status.RETIRED and bool(self.image)

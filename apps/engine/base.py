@@ -314,10 +314,12 @@ class Proxy(Protocol):
 
     def stop(self) -> None: ...
 
-    def probe(self, *, host: str, path: str, timeout: float = 5.0) -> ProbeResult:
+    def probe(
+        self, *, host: str, path: str, timeout: float = 5.0, deadline: Deadline | None = None
+    ) -> ProbeResult:
         """One GET through the internal probe entry point with that Host. An answer that Traefik
         itself gives because nothing is behind it (404 for no such router, 502, 503, 504) has
-        status None."""
+        status None. While nothing is answered the deadline is asked, and ends it."""
         ...
 
     def connect(self, *, address: str, port: int, timeout: float = 5.0) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import selectors
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -102,7 +103,8 @@ def _run_client(
 ) -> int:
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mist-build-")))
-        argv = [client, "build", "--progress=plain", f"--file={spec.dockerfile}"]
+        argv = [*_dying_with_mist(), client, "build", "--progress=plain"]
+        argv.append(f"--file={spec.dockerfile}")
         argv.append(f"--tag={spec.image}")
         argv += [f"--label={key}={value}" for key, value in spec.labels.items()]
         # Only the names are on the command line; docker takes the values from its environment.
@@ -129,6 +131,14 @@ def _run_client(
             for line in _lines(process, deadline):
                 take(line)
             return process.wait()
+
+
+@functools.cache
+def _dying_with_mist() -> tuple[str, ...]:
+    """Words before a program's own that have the kernel end it when Mist is killed: a build that
+    nobody reads would go on in the engine."""
+    path = shutil.which("setpriv")
+    return (path, "--pdeathsig", "TERM", "--") if path else ()
 
 
 def _environment(config: EngineConfig, values: Mapping[str, str], scratch: Path) -> dict[str, str]:

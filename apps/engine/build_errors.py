@@ -6,7 +6,7 @@ import re
 from collections import defaultdict, deque
 
 from apps.engine.base import BuildSpec
-from apps.engine.errors import BuildFailed, EngineError, OutOfDisk
+from apps.engine.errors import BuildFailed, EngineAway, EngineError, OutOfDisk
 
 _STEP = re.compile(r"^#(\d+) \[(.*?)\] (.*)$")
 _OUTPUT = re.compile(r"^#(\d+) (.*)$")
@@ -15,6 +15,12 @@ _EXIT = re.compile(r"exit code: (\d+)|returned a non-zero code: (\d+)")
 _METADATA = "[internal] load metadata for "
 _SYNTAX = re.compile(r"dockerfile parse error (?:on )?line (\d+): (.*)", re.IGNORECASE)
 _MISSING = re.compile(r'"/?([^"]+)"(?:: not found| not found)')
+_AWAY = re.compile(
+    r"Cannot connect to the Docker daemon|transport is closing|error reading from server: EOF"
+    r"|code = Unavailable|connection (?:refused|reset by peer)|closing transport|dial unix"
+    r"|^unexpected EOF$"
+)
+"""What the client says, outside of any step, when it loses the engine."""
 _DIGEST = re.compile(r"^#\d+ sha256:[0-9a-f]{64}$")
 KEPT = 20
 
@@ -53,6 +59,12 @@ class BuildOutput:
             return OutOfDisk(
                 "The build ran out of disk space.",
                 hint="Free some space, for example with `docker system prune`, and deploy again.",
+                detail=tail,
+            )
+        if any(_AWAY.search(line) for line in self._last if not line.startswith("#")):
+            return EngineAway(
+                "The Docker engine went away during the build.",
+                hint="Run ./mist doctor to see why, and deploy again.",
                 detail=tail,
             )
         if found := _SYNTAX.search(tail):

@@ -113,7 +113,9 @@ class FakeProxy(Actor):
         self.enter("stop")
         self._running = False
 
-    def probe(self, *, host: str, path: str, timeout: float = 5.0) -> ProbeResult:
+    def probe(
+        self, *, host: str, path: str, timeout: float = 5.0, deadline: Deadline | None = None
+    ) -> ProbeResult:
         self.enter("probe", host)
         with self._lock:
             if self.answers:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import http.client
+import selectors
 import socket
 import struct
 import time
 from pathlib import Path
 
 from apps.engine.base import ProbeResult
+from apps.engine.deadline import Deadline
 from apps.engine.errors import ProxyUnavailable
 from apps.engine.labels import PROBE_HEADER
 
@@ -19,14 +21,17 @@ _OWN_ANSWERS = {
 }
 """What Traefik says in an app's place, by status: its body, and what that means."""
 _ESTABLISHED = "01"
+ASK_SECONDS = 0.25
 
 
-def probe(*, port: int, host: str, path: str, timeout: float) -> ProbeResult:
+def probe(
+    *, port: int, host: str, path: str, timeout: float, deadline: Deadline | None = None
+) -> ProbeResult:
     """GET `path` with that Host through the probe entry point; redirects are not followed.
 
     An answer that Traefik gives in the app's place counts as none: its 404 for an unknown router
     lacks the header that the probe router adds, its 502 to 504 have fixed bodies.
-    Raises `ProxyUnavailable` when Traefik itself does not answer.
+    Raises `ProxyUnavailable` when Traefik itself does not answer, and what the deadline raises.
     """
     began = time.monotonic()
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
@@ -45,6 +50,7 @@ def probe(*, port: int, host: str, path: str, timeout: float) -> ProbeResult:
                 "Connection": "close",
             }
             connection.request("GET", path, headers=headers)
+            _wait_for_answer(connection.sock, timeout, deadline)
             response = connection.getresponse()
             body = response.read(256).decode(errors="replace").strip()
         except TimeoutError:
@@ -73,6 +79,18 @@ def connect(*, address: str, port: int, timeout: float) -> str:
     except OSError as error:
         return f"no connection ({error.strerror or error})"
     return ""
+
+
+def _wait_for_answer(sock: socket.socket, timeout: float, deadline: Deadline | None) -> None:
+    """Return with the answer's first bytes. Raises `TimeoutError`, and what the deadline raises."""
+    until = time.monotonic() + timeout
+    with selectors.DefaultSelector() as selector:
+        selector.register(sock, selectors.EVENT_READ)
+        while not selector.select(ASK_SECONDS):
+            if deadline is not None:
+                deadline.check()
+            if time.monotonic() >= until:
+                raise TimeoutError
 
 
 def is_connected(address: str, port: int) -> bool:

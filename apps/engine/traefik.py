@@ -143,8 +143,11 @@ class Traefik:
 
     # ----------------------------------------------------------------------------------- probes
 
-    def probe(self, *, host: str, path: str, timeout: float = 5.0) -> ProbeResult:
-        return probe(port=self._config.probe_port, host=host, path=path, timeout=timeout)
+    def probe(
+        self, *, host: str, path: str, timeout: float = 5.0, deadline: Deadline | None = None
+    ) -> ProbeResult:
+        port = self._config.probe_port
+        return probe(port=port, host=host, path=path, timeout=timeout, deadline=deadline)
 
     def connect(self, *, address: str, port: int, timeout: float = 5.0) -> str:
         return connect(address=address, port=port, timeout=timeout)
