@@ -1,0 +1,115 @@
+"""Every stage of a deployment meets every fault, on a real engine."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from pytest_django import DjangoDbBlocker
+
+from apps.deployments.models import Deployment, Status
+from apps.deployments.services import deployment_cancel
+from apps.system.management.soak_invariants import find_leaks
+from tests.faults.stages import STAGES, Held, Switching, sleeping_builds
+from tests.faults.world import FaultWorld, fault_world, seconds_since
+from tests.machine.world import wait_until
+
+pytestmark = pytest.mark.docker
+CANCEL_SECONDS = 2.0
+STOP_SECONDS = 10.0
+PAUSE = 0.4
+"""After which an engine or a lock that was held up lets go, for faults that wait for it."""
+
+
+@pytest.fixture(scope="module")
+def faults(
+    tmp_path_factory: pytest.TempPathFactory, django_db_blocker: DjangoDbBlocker
+) -> Iterator[FaultWorld]:
+    with django_db_blocker.unblock(), fault_world(tmp_path_factory.mktemp("faults")) as world:
+        yield world
+
+
+@pytest.fixture(params=list(STAGES))
+def held(request: pytest.FixtureRequest, faults: FaultWorld) -> Iterator[Held]:
+    """A deployment that has come to a stage and stays there."""
+    faults.prober.failures.clear()
+    if faults.mist.pid is None:
+        faults.up()
+    found = STAGES[request.param](faults)
+    try:
+        yield found
+    finally:
+        found.release()
+
+
+def release_soon(held: Held) -> None:
+    threading.Timer(PAUSE, held.release).start()
+
+
+def finish(world: FaultWorld, held: Held, status: Status) -> None:
+    world.settle(held.deployment, held.release)
+    assert held.deployment.status == status, world.story(held.deployment)
+    held.done()
+    world.check(held.deployment)
+
+
+def test_kill_9(faults: FaultWorld, held: Held) -> None:
+    faults.kill()
+    faults.up()
+    finish(faults, held, Status.LIVE)
+
+
+def test_kill_9_when_traffic_has_moved(faults: FaultWorld) -> None:
+    faults.prober.failures.clear()
+    held = Switching(faults, moved=True)
+    faults.kill()
+    held.release()
+    faults.up()
+    finish(faults, held, Status.LIVE)
+
+
+def test_sigterm(faults: FaultWorld, held: Held) -> None:
+    before = Deployment.objects.get(pk=held.deployment.pk).status
+    faults.ask_to_end()
+    began = time.monotonic()
+    if before in (Status.STARTING, Status.SWITCHING):
+        release_soon(held)
+    wait_until(lambda: faults.mist.pid is None, "the end of Mist", STOP_SECONDS)
+    assert seconds_since(began) < STOP_SECONDS
+    held.deployment.refresh_from_db()
+    done = before in (Status.SWITCHING, Status.LIVE)
+    assert held.deployment.status == (Status.LIVE if done else Status.QUEUED)
+    if not done:
+        assert find_leaks() == []
+    faults.up()
+    finish(faults, held, Status.LIVE)
+
+
+def test_cancel(faults: FaultWorld, held: Held) -> None:
+    before = Deployment.objects.get(pk=held.deployment.pk).status
+    began = time.monotonic()
+    accepted = deployment_cancel(deployment=held.deployment, by=None)
+    if before in (Status.STARTING, Status.SWITCHING):
+        release_soon(held)
+    # What is live is not taken back: then it is too late, and nothing waits for it.
+    assert accepted is (before != Status.LIVE)
+    if accepted:
+
+        def undone() -> bool:
+            held.deployment.refresh_from_db()
+            # What waits has nothing to undo; another app's deployment is at work meanwhile.
+            is_waiting = before == Status.QUEUED
+            return held.deployment.status == Status.CANCELLED and (is_waiting or not find_leaks())
+
+        wait_until(undone, "the end of the deployment", 10)
+        assert seconds_since(began) < CANCEL_SECONDS
+        assert sleeping_builds() == []
+    finish(faults, held, Status.CANCELLED if accepted else Status.LIVE)
+
+
+def test_engine_restart(faults: FaultWorld, held: Held) -> None:
+    faults.engine.stop()
+    faults.engine.start()
+    finish(faults, held, Status.LIVE)
