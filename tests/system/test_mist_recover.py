@@ -57,6 +57,7 @@ def end_at_once(mist: LiveMist) -> None:
     [
         pytest.param("", "cloning » Cloning", id="cloning"),
         pytest.param(SLOW_BUILD, "building slowly", id="building"),
+        pytest.param("# Nothing more\n", "releasing migrating", id="releasing"),
         pytest.param(SLOW_START, "checking » Checking", id="checking"),
     ],
 )
@@ -69,7 +70,8 @@ def test_a_deployment_goes_on_and_the_old_version_serves_meanwhile(
         origin.commit({"site/index.html": "1"}, "First version")
         mist.run("up", "--detach")
         mist.run("project_create", "shop")
-        mist.run("app_create", "shop/web", "--repo", origin.url)
+        migrate = "sh -c 'echo migrating; sleep 2'" if "releasing" in reached else ""
+        mist.run("app_create", "shop/web", "--repo", origin.url, "--release-command", migrate)
         mist.run("deploy", "shop/web", "--wait")
 
         dockerfile = (origin.path / "Dockerfile").read_text() + more
