@@ -396,7 +396,9 @@
     button.setAttribute("aria-pressed", log.dataset[name] === "on");
     if (following) toEnd();
   };
-  $("[data-log-of]")?.addEventListener("change", (event) => event.target.form.requestSubmit());
+  for (const choice of log.querySelectorAll("[data-log-of]")) {
+    choice.addEventListener("change", (event) => event.target.form.requestSubmit());
+  }
   log.addEventListener("click", (event) => {
     const found = (selector) => event.target.closest(selector);
     let button;
@@ -458,7 +460,7 @@
       waiting.push(line);
       unsaid += line[4].length + 40;
     }
-    place = frame.place;
+    place = { ...place, ...frame.place };
     later();
   };
   Mist.feed("log", {

@@ -1,6 +1,7 @@
 """What the containers of former deployments wrote, kept when the containers went.
 
-One file a deployment, `logs/<id>.output.log.gz`: lines of `<stamp> <out|err> <text>`. It is written
+One file for each, `logs/<id>.output.log.gz`, and `logs/<id>-2.output.log.gz` where the deployment
+had a second one: lines of `<stamp> <out|err> <text>`. It is written
 beside its place and renamed, so a file that is there is whole. Memory stays flat: the engine's
 lines go through one by one.
 """
@@ -27,26 +28,38 @@ logger = logging.getLogger("mist.deployments")
 LEVEL = 3
 
 
-def archive_path(deployment_id: int) -> Path:
-    """Where the deployment's output is kept, whether there is any or not."""
-    return Path(settings.MIST_DATA_DIR) / "logs" / f"{deployment_id}.output.log.gz"
+def archive_path(deployment_id: int, replica: int = 1) -> Path:
+    """Where the output of the deployment's container is kept, whether there is any or not."""
+    name = f"{deployment_id}" if replica == 1 else f"{deployment_id}-{replica}"
+    return Path(settings.MIST_DATA_DIR) / "logs" / f"{name}.output.log.gz"
 
 
-def keep_output(deployment_id: int, container_id: str) -> None:
-    """Keep what the container wrote, before it is removed. Never fails for the outside: a
-    container must go even when the disk is full."""
+def keep_output(deployment_id: int, container_id: str, replica: int = 1) -> None:
+    """Keep what the container wrote, before it is removed, behind what one before it in the same
+    place wrote. Never fails for the outside: a container must go even when the disk is full."""
     try:
         output = get_engine().containers.output(container_id)
         try:
-            _write(deployment_id, (line for batch in output for line in batch))
+            path = archive_path(deployment_id, replica)
+            _write(path, _behind(path, (line for batch in output for line in batch)))
         finally:
             output.close()
     except (EngineError, OSError) as error:
         logger.warning("The output of deployment %s was not kept: %s", deployment_id, error)
 
 
-def _write(deployment_id: int, lines: Iterable[OutputLine]) -> None:
-    path = archive_path(deployment_id)
+def _behind(path: Path, lines: Iterable[OutputLine]) -> Iterator[OutputLine]:
+    """What is there already, then the lines: those that came later, so nothing is there twice."""
+    last = ""
+    for kept in _read(path):
+        last = max(last, kept.stamp)
+        yield kept
+    for line in lines:
+        if line.stamp > last:
+            yield line
+
+
+def _write(path: Path, lines: Iterable[OutputLine]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     limit = settings.MIST_OUTPUT_LOG_MAX_MB * 1024 * 1024
     whole, newest = path.with_suffix(f".{os.getpid()}.all"), path.with_suffix(f".{os.getpid()}.new")
@@ -78,15 +91,22 @@ def _write(deployment_id: int, lines: Iterable[OutputLine]) -> None:
 
 
 def forget_output(deployment_id: int) -> None:
+    """Of all its containers."""
     archive_path(deployment_id).unlink(missing_ok=True)
+    for path in archive_path(deployment_id).parent.glob(f"{deployment_id}-*.output.log.gz"):
+        path.unlink(missing_ok=True)
 
 
-def kept_lines(deployment_id: int) -> Iterator[OutputLine]:
+def kept_lines(deployment_id: int, replica: int = 1) -> Iterator[OutputLine]:
     """What was kept, from the first line on; nothing when there is none. A damaged file ends where
     it is damaged."""
+    return _read(archive_path(deployment_id, replica))
+
+
+def _read(path: Path) -> Iterator[OutputLine]:
     with (
         contextlib.suppress(FileNotFoundError, EOFError, zlib.error, gzip.BadGzipFile),
-        gzip.open(archive_path(deployment_id), "rb") as file,
+        gzip.open(path, "rb") as file,
     ):
         for raw in file:
             stamp, _, rest = raw.decode(errors="replace").rstrip("\n").partition(" ")
@@ -94,20 +114,29 @@ def kept_lines(deployment_id: int) -> Iterator[OutputLine]:
             yield OutputLine(stamp, stream, text)
 
 
-def output_of(deployment: Deployment, *, since: str = "", tail: int | None = None) -> _Lines:
-    """What its container wrote: of the container while that is there, else what was kept. Raises
-    `EngineUnavailable`."""
+def output_of(
+    deployment: Deployment, *, since: str = "", tail: int | None = None, replica: int = 1
+) -> _Lines:
+    """What its container number `replica` wrote: what was kept of one before it in the same place,
+    then of the container while that is there. Raises `EngineUnavailable`."""
+    kept: _Lines = (line for line in kept_lines(deployment.pk, replica) if line.stamp >= since)
+    ids = deployment.container_ids
     containers = get_engine().containers
-    if deployment.container_id and containers.inspect(deployment.container_id) is not None:
-        output = containers.output(deployment.container_id, since=since, tail=tail)
-        try:
-            for batch in output:
-                yield from batch
-        finally:
-            output.close()
+    container_id = ids[replica - 1] if len(ids) >= replica else ""
+    if not container_id or containers.inspect(container_id) is None:
+        yield from kept if tail is None else deque(kept, maxlen=tail)
         return
-    kept: _Lines = (line for line in kept_lines(deployment.pk) if line.stamp >= since)
-    yield from kept if tail is None else deque(kept, maxlen=tail)
+    output = containers.output(container_id, since=since, tail=tail)
+    try:
+        fresh: Iterable[OutputLine] = (line for batch in output for line in batch)
+        if tail is not None:
+            fresh = list(fresh)
+            # What the tail lacks comes from before.
+            kept = iter(deque(kept, maxlen=max(0, tail - len(fresh))))
+        yield from kept
+        yield from fresh
+    finally:
+        output.close()
 
 
 def has_output(deployment: Deployment) -> bool:

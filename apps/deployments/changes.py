@@ -44,6 +44,7 @@ LABELS = {
     "stop_signal": "Stop signal",
     "stop_seconds": "Grace time",
     "restart_policy": "Restart policy",
+    "replicas": "Containers",
     "memory_mb": "Memory limit",
     "cpus": "CPU limit",
 }

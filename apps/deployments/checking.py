@@ -40,6 +40,11 @@ def check(work: Work) -> None:
     """See that the new container works, in the way that its app says. Raises `HealthCheckFailed`
     with its last lines."""
     lifecycle.move(work.deployment, Status.CHECKING)
+    look_at(work)
+
+
+def look_at(work: Work) -> None:
+    """Check the container that the work is at. Raises as `check`."""
     app, port = work.app, work.deployment.port
     if port is None:
         _watch(work)
@@ -56,7 +61,7 @@ def check(work: Work) -> None:
 
 def _get(work: Work) -> Try:
     answer = work.engine.proxy.probe(
-        host=probe_host(work.deployment.container_name),
+        host=probe_host(work.deployment.name_of(work.replica)),
         path=work.app.health_path,
         timeout=work.app.health_timeout,
         deadline=work.deadline(None, "The health check"),
@@ -68,7 +73,7 @@ def _get(work: Work) -> Try:
 
 
 def _connect(work: Work, port: int) -> Try:
-    container = work.engine.containers.inspect(work.deployment.container_id)
+    container = work.engine.containers.inspect(work.container_id)
     network = planning.network_name(work.app.project)
     address = container.addresses.get(network, "") if container is not None else ""
     if not address:
@@ -109,7 +114,7 @@ def _watch(work: Work) -> None:
     deadline = work.deadline(None, "The health check")
     since = time.monotonic()
     while True:
-        container = work.engine.containers.inspect(work.deployment.container_id)
+        container = work.engine.containers.inspect(work.container_id)
         if container is not None and planning.has_ended(container):
             work.line("It ended with exit code 0, as its restart policy allows")
             return
@@ -123,7 +128,7 @@ def _watch(work: Work) -> None:
 
 def _living(work: Work, *, restarts: int) -> Container:
     """The container, unless it is gone, has ended, or was started again more often than that."""
-    container = work.engine.containers.inspect(work.deployment.container_id)
+    container = work.engine.containers.inspect(work.container_id)
     if container is None:
         raise HealthCheckFailed(
             "The container was removed while it was checked.", hint="Deploy again."
@@ -183,7 +188,7 @@ def _unhealthy(work: Work, attempts: int, reason: str) -> HealthCheckFailed:
 
 def _last_lines(work: Work) -> str:
     try:
-        lines = work.engine.containers.logs(work.deployment.container_id, tail=20)
+        lines = work.engine.containers.logs(work.container_id, tail=20)
     except EngineError:
         return ""
     for text in lines:

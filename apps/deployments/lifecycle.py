@@ -60,6 +60,8 @@ def move(deployment: Deployment, to: Status, **fields: Any) -> None:
     if to not in (*RUNNING, Status.LIVE, Status.RETIRED):
         # Nothing is compared with it, or made from it, any more.
         fields |= {"made_from": None, "variables": ""}
+    if fields.get("container_id") == "":
+        fields["replica_ids"] = []
     if to in _ENDS:
         # Nobody has anything left to do for it.
         fields |= {"owner": "", "heartbeat_at": None}
@@ -116,6 +118,21 @@ def claim(*, owner: str, limit: int) -> Deployment | None:
             return found
     except (IntegrityError, Overtaken):
         return None
+
+
+def replace_container(deployment: Deployment, replica: int, container_id: str) -> bool:
+    """Its container number `replica` is another one now. False when it is not live any more."""
+    with transaction.atomic():
+        fresh = Deployment.objects.filter(pk=deployment.pk, status=Status.LIVE).first()
+        if fresh is None:
+            return False
+        ids = fresh.container_ids or [""]
+        ids[replica - 1] = container_id
+        fields: dict[str, Any] = {"container_id": ids[0], "replica_ids": ids[1:]}
+        # Its status may change between the two: then this container is one too many.
+        changed = Deployment.objects.filter(pk=fresh.pk, status=Status.LIVE).update(**fields)
+    deployment.container_id, deployment.replica_ids = ids[0], ids[1:]
+    return bool(changed)
 
 
 def heartbeat(deployment: Deployment) -> bool:

@@ -195,6 +195,11 @@ class Deployment(models.Model):
         return self.port is not None
 
     @property
+    def replicas(self) -> int:
+        """How many containers it is made of, once all are started."""
+        return max(1, len(self.container_ids))
+
+    @property
     def service(self) -> str:
         """Traefik's name for this deployment's container."""
         return f"mist-{self.app_id}-{self.pk}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from django.db import connection
 from django.db.utils import Error as DatabaseError
@@ -45,24 +45,22 @@ def observe_app(app: App) -> bool:
     if live is None:
         _note(app, (App.Observed.NONE, ""))
         return False
-    return _compare(app, live, container_of(live))
+    return _compare(app, live, containers_of(live))
 
 
 def observe_all() -> bool:
     """Compare every app with what runs; whether there is something to set right. Raises
     `EngineUnavailable`."""
-    by_deployment: dict[int, Container] = {}
     try:
         containers = get_engine().containers.list(labels=planning.instance_labels())
     except EngineUnavailable as error:
         note_engine(error.sentence)
         raise
     note_engine("")
-    for container in containers:
-        if facts := planning.owner_facts(container.labels):
-            by_deployment[facts[1]] = container
+    by_id = {container.id: container for container in containers}
     rows = Deployment.objects.filter(status=Status.LIVE).select_related("app__project")
-    found = [_compare(live.app, live, by_deployment.get(live.pk)) for live in rows]
+    rows = rows.defer("made_from", "variables")
+    found = [_compare(row.app, row, [by_id.get(one) for one in _ids(row)]) for row in rows]
     return any(found)
 
 
@@ -156,7 +154,8 @@ class EventWatch:
         told = self._told.pop(event.container_id, None)
         if told is not None and time.monotonic() - told < KILL_COUNTS:
             return
-        death = Death(deployment_id, event.time.timestamp(), event.exit_code, starved)
+        at = event.time.timestamp()
+        death = Death(deployment_id, at, event.exit_code, starved, event.container_id)
         recent = [d for d in _deaths(app) if d.at > death.at - DEATH_WINDOW]
         kept = [*recent, death][-DEATHS_KEPT:]
         app.deaths = [list(d) for d in kept]
@@ -169,26 +168,43 @@ def forget_deaths(app: App) -> None:
     App.objects.filter(pk=app.pk).update(deaths=[])
 
 
-def container_of(deployment: Deployment) -> Container | None:
-    return get_engine().containers.inspect(deployment.container_id or "none")
+def containers_of(deployment: Deployment) -> list[Container | None]:
+    """All that it should have, in their order; None for each that is gone."""
+    containers = get_engine().containers
+    return [containers.inspect(one) for one in _ids(deployment)]
+
+
+def _ids(deployment: Deployment) -> list[str]:
+    return deployment.container_ids or ["none"]
 
 
 def _deaths(app: App) -> list[Death]:
     return [Death(*row) for row in app.deaths]
 
 
-def _seen(app: App, live: Deployment, container: Container | None) -> tuple[str, str]:
-    is_up = container is not None and container.status is ContainerStatus.RUNNING
-    if app.restart_requested and not is_up:
+def _seen(app: App, live: Deployment, containers: Sequence[Container | None]) -> tuple[str, str]:
+    up = [c for c in containers if c is not None and c.status is ContainerStatus.RUNNING]
+    if app.restart_requested and len(up) < len(containers):
         # A person restarts it: between stop and start it is neither crashed nor stopped.
         return app.observed, app.observed_detail
     deaths = [death for death in _deaths(app) if death.deployment_id == live.pk]
-    return planning.observe(app, container, deaths, now=time.time())
+    return planning.observe_together(
+        [
+            planning.observe(app, one, _of_container(deaths, one), now=time.time())
+            for one in containers
+        ]
+    )
 
 
-def _compare(app: App, live: Deployment, container: Container | None) -> bool:
-    _note(app, _seen(app, live, container))
-    if planning.repair(app, container) is Repair.NOTHING or app.deleted_at is not None:
+def _of_container(deaths: list[Death], container: Container | None) -> list[Death]:
+    known = container.id if container is not None else ""
+    return [death for death in deaths if death.container_id in ("", known)]
+
+
+def _compare(app: App, live: Deployment, containers: Sequence[Container | None]) -> bool:
+    _note(app, _seen(app, live, containers))
+    repairs = {planning.repair(app, container) for container in containers}
+    if repairs == {Repair.NOTHING} or app.deleted_at is not None:
         return False
     if _not_before.get(app.pk, 0.0) > time.monotonic():
         return False

@@ -51,6 +51,11 @@ def read_cursor(text: str) -> Cursor:
     return Cursor(*map(int, text.split("-")))
 
 
+def read_replica(text: str) -> int:
+    """Which of an app's containers an address asks for, the first one where it names none."""
+    return int(text) if re.fullmatch(r"[1-9][0-9]?", text) else 1
+
+
 def nanoseconds(stamp: str) -> int:
     """`2026-01-31T12:00:00.123456789Z` as nanoseconds since 1970, 0 for what is no time."""
     try:

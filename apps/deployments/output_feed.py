@@ -4,7 +4,7 @@ looks, across restarts and redeployments."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +16,18 @@ from apps.deployments.archive import output_of
 from apps.deployments.events import app_group
 from apps.deployments.follower import Follower
 from apps.deployments.models import Deployment
-from apps.deployments.output import START, Cursor, Entry, Resume, Ring, frame, read_cursor
+from apps.deployments.output import (
+    START,
+    Cursor,
+    Entry,
+    Resume,
+    Ring,
+    frame,
+    read_cursor,
+    read_replica,
+)
 from apps.deployments.selectors import live_deployment_of
-from apps.engine.base import Container, ContainerStatus
+from apps.engine.base import Container, ContainerStatus, OutputLine
 from apps.engine.connect import get_engine
 from apps.engine.errors import EngineError
 from apps.live.hub import Gone, Hub, Pace, Piece, Stream, Viewer
@@ -36,9 +45,10 @@ hub: Hub[Place] = Hub()
 
 @dataclass(frozen=True)
 class Target:
-    """The deployment whose container is followed."""
+    """The deployment whose container is followed, and which of its containers."""
 
     deployment: Deployment
+    replica: int
 
     @property
     def pk(self) -> int:
@@ -46,14 +56,16 @@ class Target:
 
     @property
     def container_id(self) -> str:
-        return self.deployment.container_id
+        return self.deployment.container_ids[self.replica - 1]
 
 
 class OutputSource:
-    """What the live container of one app writes, from a cursor on."""
+    """What the live container of one app writes, from a cursor on; of several containers the one
+    of that number."""
 
-    def __init__(self, app_id: int, begin: Cursor) -> None:
+    def __init__(self, app_id: int, begin: Cursor, replica: int = 1) -> None:
         self._app_id = app_id
+        self._replica = replica
         self._group = app_group(app_id)
         self._nudged = asyncio.Event()
         self._grown = asyncio.Event()
@@ -124,19 +136,24 @@ class OutputSource:
 
     async def _find(self) -> Target | None:
         found = await database_sync_to_async(live_deployment_of)(self._app_id)
-        return Target(found) if found is not None and found.container_id else None
+        if found is None or len(found.container_ids) < self._replica:
+            return None
+        return Target(found, self._replica)
 
     async def _take_over(self, stream: Stream[Place], target: Target) -> None:
         """Whatever the former container wrote until now, then a rule."""
         former = await database_sync_to_async(self._former)()
         if former is not None:
             resume = Resume(self.cursor)
-            rest = await _engine(lambda: resume.feed(output_of(former, since=resume.since)))
+            rest = await _engine(lambda: resume.feed(self._rest(former, resume)))
             await self._publish(stream, rest)
         text = f"Deployment #{target.deployment.number} took over" if self.cursor != START else ""
         self.cursor = Cursor(target.pk, 0, 0, 0)
         if text:
             await self._rule(stream, text)
+
+    def _rest(self, former: Deployment, resume: Resume) -> Iterator[OutputLine]:
+        return output_of(former, since=resume.since, replica=self._replica)
 
     def _former(self) -> Deployment | None:
         found = Deployment.objects.filter(app=self._app_id, pk=self.cursor.deployment)
@@ -223,6 +240,7 @@ class OutputFeed:
     def __init__(self, app_id: int, query: Mapping[str, str], send: Send) -> None:
         self._app_id = app_id
         self._cursor = read_cursor(query.get("at", ""))
+        self._replica = read_replica(query.get("container", ""))
         self._is_wanted = "at" in query
         self._send = send
         self._viewer: Viewer[Place] | None = None
@@ -239,16 +257,17 @@ class OutputFeed:
 
     async def _stream(self, cursor: Cursor) -> tuple[Stream[Place], Place]:
         """The shared stream where it still has the cursor's place, else one of its own."""
-        shared = hub.find(self._app_id)
-        source = OutputSource(self._app_id, cursor)
+        key: Any = (self._app_id, self._replica)
+        shared = hub.find(key)
+        source = OutputSource(self._app_id, cursor, self._replica)
         if shared is None:
-            key: Any = self._app_id
+            pass
         elif (place := await _source(shared).locate(cursor)) is not None:
-            if hub.find(self._app_id) is shared:
+            if hub.find(key) is shared:
                 return shared, place
             return await self._stream(cursor)
         else:
-            key = (self._app_id, cursor)
+            key = (*key, cursor)
         stream = hub.stream(key, place=source.place, source=lambda: source)
         place = await _source(stream).locate(cursor)
         return stream, place or stream.end
@@ -260,8 +279,8 @@ class OutputFeed:
     async def _move(self) -> None:
         viewer = self._viewer
         if viewer is not None:
-            source = OutputSource(self._app_id, Cursor(*viewer.place[1:]))
-            key = (self._app_id, viewer.place[1:], id(source))
+            source = OutputSource(self._app_id, Cursor(*viewer.place[1:]), self._replica)
+            key = (self._app_id, self._replica, viewer.place[1:], id(source))
             viewer.move(hub.stream(key, place=source.place, source=lambda: source), source.place)
 
     async def heard(self, message: Mapping[str, Any]) -> None:

@@ -27,6 +27,7 @@ from apps.deployments.output import (
     frame,
     newest_entries,
     read_cursor,
+    read_replica,
 )
 from apps.deployments.selectors import deployments_of, live_deployment
 from apps.engine.base import OutputLine
@@ -53,6 +54,8 @@ class Choice:
     number: int
     """Of one deployment, 0 for all."""
     text: str
+    replica: int = 1
+    """Which of the app's containers."""
 
     @property
     def is_live(self) -> bool:
@@ -62,6 +65,7 @@ class Choice:
     def query(self) -> str:
         """The address' query that asks for the same."""
         parts = {"range": self.range, "deployment": str(self.number or ""), "q": self.text}
+        parts["container"] = str(self.replica) if self.replica > 1 else ""
         return urlencode({name: value for name, value in parts.items() if value})
 
 
@@ -72,6 +76,7 @@ def _choice(request: HttpRequest) -> Choice:
         range=wanted if wanted in RANGES else "",
         number=int(number) if number.isascii() and number.isdecimal() and len(number) < 10 else 0,
         text=request.GET.get("q", "").strip()[:SEARCH_MAX],
+        replica=read_replica(request.GET.get("container", "")),
     )
 
 
@@ -92,9 +97,13 @@ def _entries(app: App, choice: Choice) -> Iterator[Entry]:
             continue
         yield from _rule(deployment, found)
         begin = Cursor(deployment.pk, 0, 0, 0)
-        for entry in entries_after(begin, output_of(deployment, since=since)):
+        for entry in entries_after(begin, _output(deployment, choice, since)):
             if not wanted or wanted in entry.text.casefold():
                 yield entry
+
+
+def _output(deployment: Deployment, choice: Choice, since: str) -> Iterator[OutputLine]:
+    return output_of(deployment, since=since, replica=choice.replica)
 
 
 def _rule(deployment: Deployment, found: list[Deployment]) -> Iterator[Entry]:
@@ -113,12 +122,19 @@ def _ended_before(deployment: Deployment, since: str) -> bool:
     return end is not None and f"{end + dt.timedelta(minutes=5):%Y-%m-%dT%H:%M:%S}" < since[:19]
 
 
-def _newest(live: Deployment | None) -> list[Entry]:
+def _newest(live: Deployment | None, replica: int) -> list[Entry]:
     """The live container's last lines."""
     if live is None or not live.container_id:
         return []
-    lines: list[OutputLine] = list(output_of(live, tail=LIVE_LINES + SPARE_LINES))
+    most = LIVE_LINES + SPARE_LINES
+    lines: list[OutputLine] = list(output_of(live, tail=most, replica=replica))
     return newest_entries(live.pk, lines, most=LIVE_LINES + SPARE_LINES - 1)[-LIVE_LINES:]
+
+
+def _place(cursor: Cursor, choice: Choice) -> dict[str, str]:
+    """What the page's script says of itself when it asks for more."""
+    place = {"at": str(cursor)}
+    return place | {"container": str(choice.replica)} if choice.replica > 1 else place
 
 
 @require_safe
@@ -133,7 +149,7 @@ def app_logs(request: HttpRequest, project: str, app: str) -> HttpResponse:
     if "HX-Request" not in request.headers:
         try:
             if choice.is_live:
-                entries = _newest(live)
+                entries = _newest(live, choice.replica)
             else:
                 newest = deque(_entries(found, choice), maxlen=PAGE_LINES + 1)
                 is_cut = len(newest) > PAGE_LINES
@@ -145,7 +161,8 @@ def app_logs(request: HttpRequest, project: str, app: str) -> HttpResponse:
         **app_frame(found, "Logs"),
         "live": live,
         "entries": entries,
-        "place": json.dumps({"at": str(entries[-1].cursor if entries else begin)}),
+        "place": json.dumps(_place(entries[-1].cursor if entries else begin, choice)),
+        "containers": range(1, live.replicas + 1) if live else [],
         "is_cut": is_cut,
         "choice": choice,
         "ranges": RANGE_NAMES.items(),
@@ -187,6 +204,7 @@ def app_logs_chunk(request: HttpRequest, project: str, app: str) -> HttpResponse
     """Lines behind the cursor `at`, for pages whose WebSocket does not come through."""
     found = find_app(request, project, app)
     cursor, live = read_cursor(request.GET.get("at", "")), live_deployment(found)
+    replica = read_replica(request.GET.get("container", ""))
     entries: list[Entry] = []
     if live is not None:
         if cursor.deployment != live.pk:
@@ -196,7 +214,7 @@ def app_logs_chunk(request: HttpRequest, project: str, app: str) -> HttpResponse
             entries += [] if is_first else [Entry(cursor, "rule", text)]
         resume = Resume(cursor)
         try:
-            entries += resume.feed(output_of(live, since=resume.since))
+            entries += resume.feed(output_of(live, since=resume.since, replica=replica))
         except EngineUnavailable:
             return HttpResponse(status=503)
     entries = entries[:CHUNK_LINES]

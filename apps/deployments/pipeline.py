@@ -16,7 +16,7 @@ from django.db.utils import Error as DatabaseError
 
 from apps.deployments import changes, lifecycle, planning
 from apps.deployments.archive import keep_output
-from apps.deployments.checking import check
+from apps.deployments.checking import check, look_at
 from apps.deployments.endings import AWAY_SECONDS, begin_again, end_badly, own_fault
 from apps.deployments.lifecycle import Overtaken
 from apps.deployments.models import UNFINISHED, Deployment, Status
@@ -30,6 +30,7 @@ from apps.deployments.work import (
     stopping,
     wait_for_engine,
 )
+from apps.engine.base import Container
 from apps.engine.connect import get_engine
 from apps.engine.deadline import Deadline
 from apps.engine.errors import EngineAway, EngineError
@@ -60,6 +61,7 @@ def bring_live(deployment: Deployment) -> bool:
                 release(work)
             start(work)
             check(work)
+            start_others(work)
             switch(work)
         except Overtaken as error:
             logger.warning("%s", error)
@@ -176,15 +178,32 @@ def start(work: Work) -> None:
         work.say(f"Rolling back to #{deployment.source.number}, {deployment.short_commit}")
     work.deadline(None, "Starting").check()
     port = planning.choose_port(app, containers.exposed_ports(deployment.image))
-    spec = planning.container_spec(deployment, port=port, variables=work.variables)
-    containers.ensure_network(spec.network, labels=planning.instance_labels())
+    containers.ensure_network(planning.network_name(app.project), labels=planning.instance_labels())
+    work.undo.callback(_remove_container, work)
+    container = _start_container(work, port)
+    lifecycle.record(deployment, container_id=container.id, port=port)
+
+
+def start_others(work: Work) -> None:
+    """Where the app has several containers: the rest of them, each once the one before works."""
+    deployment = work.deployment
+    for replica in range(2, work.app.replicas + 1):
+        work.replica = replica
+        container = _start_container(work, deployment.port)
+        lifecycle.record(deployment, replica_ids=[*deployment.replica_ids, container.id])
+        look_at(work)
+
+
+def _start_container(work: Work, port: int | None) -> Container:
+    app = work.app
+    spec = planning.container_spec(
+        work.deployment, port=port, variables=work.variables, replica=work.replica
+    )
     at = "no port" if port is None else f"port {port}"
     work.say(f"Starting {spec.name}: {app.memory_mb} MB memory, {app.cpus} CPU, {at}")
-    work.undo.callback(_remove_container, work)
     # `start` replaces a container of that name: it must not be that of whoever took this over.
     work.deadline(None, "Starting").check()
-    container = containers.start(spec)
-    lifecycle.record(deployment, container_id=container.id, port=port)
+    return work.engine.containers.start(spec)
 
 
 def switch(work: Work) -> None:
@@ -243,7 +262,7 @@ def _retire_containers(work: Work) -> None:
             drain(work, row, old)
         containers.stop(old.id, timeout=settings.MIST_STOP_TIMEOUT)
         if facts is not None:
-            keep_output(facts[1], old.id)
+            keep_output(facts[1], old.id, planning.replica_of(old.labels))
         containers.remove(old.id)
         if row is not None:
             work.say(f"Deployment #{row.number} is replaced and its container removed")
@@ -284,7 +303,8 @@ def _remove_container(work: Work) -> None:
             Status.CLONING,
             Status.BUILDING,
         ):
-            keep_output(work.deployment.pk, container.id)
+            replica = planning.replica_of(container.labels)
+            keep_output(work.deployment.pk, container.id, replica)
         work.engine.containers.remove(container.id)
 
 

@@ -37,9 +37,16 @@ def deployment_labels(deployment: Deployment) -> dict[str, str]:
     return {**app_labels(deployment.app), "mist.deployment": str(deployment.pk)}
 
 
+REPLICA = "mist.replica"
 ROLE = "mist.role"
 COMMAND = "command"
 """Role of a container that runs one command and goes; those of apps have no role."""
+
+
+def replica_of(labels: Mapping[str, str]) -> int:
+    """Which of its deployment's containers it is, from 1."""
+    number = labels.get(REPLICA, "")
+    return int(number) if number.isascii() and number.isdecimal() else 1
 
 
 def command_labels(deployment: Deployment) -> dict[str, str]:
@@ -103,22 +110,27 @@ def container_env(
 
 
 def container_spec(
-    deployment: Deployment, *, port: int | None, variables: Iterable[EnvironmentVariable]
+    deployment: Deployment,
+    *,
+    port: int | None,
+    variables: Iterable[EnvironmentVariable],
+    replica: int = 1,
 ) -> ContainerSpec:
-    """The app's container. Without a port the proxy does not know it."""
+    """The app's container number `replica`. Without a port the proxy does not know it."""
     app = deployment.app
     network = network_name(app.project)
-    labels = deployment_labels(deployment)
+    labels = {**deployment_labels(deployment), REPLICA: str(replica)}
     if port is not None:
         labels |= probe_labels(
-            container_name=deployment.container_name,
+            container_name=deployment.name_of(replica),
             service=deployment.service,
             port=port,
             network=network,
             instance=settings.MIST_ENGINE_CONFIG.instance,
+            own=f"{deployment.service}-{replica}" if app.replicas > 1 else "",
         )
     return ContainerSpec(
-        name=deployment.container_name,
+        name=deployment.name_of(replica),
         image=deployment.image,
         network=network,
         env=container_env(deployment, port=port, variables=variables),
@@ -217,6 +229,7 @@ class Death(NamedTuple):
     """Seconds since the epoch."""
     exit_code: int | None
     out_of_memory: bool
+    container_id: str = ""
 
 
 DEATH_WINDOW = 120.0
@@ -251,6 +264,32 @@ def observe(
     if has_ended(container):
         return App.Observed.ENDED, "exit 0"
     return App.Observed.CRASHED, _reason(container.exit_code, container.out_of_memory)
+
+
+def observe_together(seen: Sequence[tuple[str, str]]) -> tuple[str, str]:
+    """What to show for an app of what its containers are seen to do: the worst of it, but an app
+    of which some still runs is not down."""
+    worst = max(seen, key=lambda one: _BADNESS.index(one[0]))
+    count = sum(one[0] == worst[0] for one in seen)
+    if len(seen) == 1 or (count == len(seen) and not worst[1]):
+        return worst
+    if worst[0] == App.Observed.RUNNING:
+        return worst
+    part = f"{count} of {len(seen)} containers {App.Observed(worst[0]).label.lower()}"
+    detail = f"{part}, {worst[1]}" if worst[1] else part
+    still = any(one[0] == App.Observed.RUNNING for one in seen)
+    return (App.Observed.UNHEALTHY if still else worst[0]), detail
+
+
+_BADNESS = (
+    App.Observed.NONE,
+    App.Observed.RUNNING,
+    App.Observed.STOPPED,
+    App.Observed.ENDED,
+    App.Observed.UNHEALTHY,
+    App.Observed.RESTARTING,
+    App.Observed.CRASHED,
+)
 
 
 def _reason(exit_code: int | None, out_of_memory: bool) -> str:

@@ -20,7 +20,7 @@ from apps.deployments.archive import forget_output, keep_output
 from apps.deployments.lifecycle import Overtaken
 from apps.deployments.logs import log_path
 from apps.deployments.models import RUNNING, UNFINISHED, Deployment, Status
-from apps.deployments.observation import container_of, hold_repairs, observe_all, observe_app
+from apps.deployments.observation import containers_of, hold_repairs, observe_all, observe_app
 from apps.deployments.pipeline import resume_switch, retire
 from apps.deployments.selectors import abandoned, live_deployment
 from apps.deployments.traffic import publish_routes, route_lock, take_back_routes
@@ -188,7 +188,7 @@ def remove_orphans() -> None:
         if facts is not None and facts[1] not in known and _has_been_over(facts[1], container):
             logger.info("Removing the orphan %s", container.name)
             if Deployment.objects.filter(pk=facts[1]).exists():
-                keep_output(facts[1], container.id)
+                keep_output(facts[1], container.id, planning.replica_of(container.labels))
             engine.containers.remove(container.id)
 
 
@@ -226,8 +226,10 @@ def remove_app(app: App) -> bool:
 
 
 def _traffic_may_have_moved(deployment: Deployment) -> bool:
-    container = container_of(deployment)
-    return container is not None and container.status is ContainerStatus.RUNNING
+    return all(
+        container is not None and container.status is ContainerStatus.RUNNING
+        for container in containers_of(deployment)
+    )
 
 
 def _sweep(deployment: Deployment) -> None:

@@ -8,8 +8,8 @@ from django.conf import settings
 
 from apps.deployments import changes, lifecycle, planning
 from apps.deployments.archive import keep_output
-from apps.deployments.models import Deployment, Status
-from apps.deployments.observation import container_of, forget_deaths
+from apps.deployments.models import Deployment
+from apps.deployments.observation import containers_of, forget_deaths
 from apps.deployments.planning import Repair
 from apps.engine.base import Container, ContainerStatus
 from apps.engine.connect import get_engine
@@ -20,35 +20,36 @@ logger = logging.getLogger("mist.repair")
 
 
 def set_right(app: App, live: Deployment) -> None:
-    """Stop, start or replace the live deployment's container until it is what the app's row says,
-    and restart it where a person asked for that. Raises `StartFailed`, `EngineUnavailable`."""
+    """Stop, start or replace the live deployment's containers until they are what the app's row
+    says, one after the other, and restart them where a person asked for that. Raises
+    `StartFailed`, `EngineUnavailable`."""
     containers = get_engine().containers
-    container = container_of(live)
-    running = container is not None and container.status is ContainerStatus.RUNNING
-    if container is not None and running and app.restart_requested:
-        containers.stop(container.id, timeout=settings.MIST_STOP_TIMEOUT)
-        container = container_of(live)
-    wanted = planning.repair(app, container)
-    if wanted is Repair.STOP and container is not None:
-        containers.stop(container.id, timeout=settings.MIST_STOP_TIMEOUT)
-    elif wanted is Repair.RESUME and container is not None:
-        forget_deaths(app)
-        _resume(live, container)
-    elif wanted is Repair.REPLACE:
-        forget_deaths(app)
-        _start_again(live, container)
+    for place, container in enumerate(containers_of(live)):
+        running = container is not None and container.status is ContainerStatus.RUNNING
+        if container is not None and running and app.restart_requested:
+            containers.stop(container.id, timeout=settings.MIST_STOP_TIMEOUT)
+            container = containers.inspect(container.id)
+        wanted = planning.repair(app, container)
+        if wanted is Repair.STOP and container is not None:
+            containers.stop(container.id, timeout=settings.MIST_STOP_TIMEOUT)
+        elif wanted is Repair.RESUME and container is not None:
+            forget_deaths(app)
+            _resume(live, place + 1, container)
+        elif wanted is Repair.REPLACE:
+            forget_deaths(app)
+            _start_again(live, place + 1, container)
 
 
-def _resume(live: Deployment, container: Container) -> None:
+def _resume(live: Deployment, replica: int, container: Container) -> None:
     try:
         get_engine().containers.resume(container.id)
     except StartFailed as error:
         # It may be the container's own trouble, such as a network that is gone.
         logger.warning("App %s: %s", live.app, error.sentence)
-        _start_again(live, container)
+        _start_again(live, replica, container)
 
 
-def _start_again(live: Deployment, old: Container | None) -> None:
+def _start_again(live: Deployment, replica: int, old: Container | None) -> None:
     """A new container from the live deployment's image, made as the one before was."""
     containers = get_engine().containers
     if not containers.image_exists(live.image):
@@ -57,17 +58,16 @@ def _start_again(live: Deployment, old: Container | None) -> None:
             "Its image is gone" + (", it is built again." if queued else ". Deploy again.")
         )
     if old is not None:
-        keep_output(live.pk, old.id)
+        keep_output(live.pk, old.id, replica)
     live.app = changes.app_as_of(live.app, live.made_from)
     if live.made_from is not None:
         variables = changes.unpack_variables(live.variables)
     else:
         variables = list(live.app.variables.all())
     port = live.port or planning.choose_port(live.app, containers.exposed_ports(live.image))
-    spec = planning.container_spec(live, port=port, variables=variables)
+    spec = planning.container_spec(live, port=port, variables=variables, replica=replica)
     containers.ensure_network(spec.network, labels=planning.instance_labels())
     logger.warning("App %s: %s is started again from its image", live.app, spec.name)
     container = containers.start(spec)
-    still = Deployment.objects.filter(pk=live.pk, status=Status.LIVE)
-    if not still.update(container_id=container.id):
+    if not lifecycle.replace_container(live, replica, container.id):
         containers.remove(container.id)

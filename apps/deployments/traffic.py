@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 
@@ -36,7 +37,11 @@ def publish_routes(app: App) -> None:
         if live is None or not live.has_address:
             proxy.remove_routes(str(app.pk))
         else:
-            proxy.write_routes(str(app.pk), routes_file(app, service=live.service))
+            proxy.write_routes(str(app.pk), _routes(live))
+
+
+def _routes(deployment: Deployment) -> dict[str, Any]:
+    return routes_file(deployment.app, service=deployment.service, containers=deployment.replicas)
 
 
 def take_back_routes(app: App) -> None:
@@ -79,10 +84,11 @@ def move_traffic(work: Work) -> Deployment | None:
 
 def _lead_to(work: Work) -> None:
     deployment, app, proxy = work.deployment, work.app, work.engine.proxy
-    proxy.write_routes(str(app.pk), routes_file(app, service=deployment.service))
+    proxy.write_routes(str(app.pk), _routes(deployment))
     proxy.wait_for_route(
         router=router_name(app),
         service=deployment.service,
+        servers=deployment.replicas,
         deadline=work.deadline(15, "Switching traffic"),
     )
 
@@ -124,6 +130,7 @@ def _restore_routes(work: Work) -> None:
     take_back_routes(work.app)
     # Requests that came to the new version in between get their answer.
     deployment = work.deployment
-    container = work.engine.containers.inspect(deployment.container_id)
-    if container is not None:
-        drain(work, deployment, container)
+    for one in deployment.container_ids:
+        container = work.engine.containers.inspect(one)
+        if container is not None:
+            drain(work, deployment, container)

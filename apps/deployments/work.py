@@ -42,6 +42,8 @@ class Work:
     undo: ExitStack
     variables: list[EnvironmentVariable] = field(default_factory=list)
     """As they were when the work began: the build and the container get the same."""
+    replica: int = 1
+    """Which of the deployment's containers is being started and checked."""
 
     def say(self, text: str) -> None:
         """Mist's own words in the log."""
@@ -61,6 +63,12 @@ class Work:
             return lifecycle.cancel_requested(self.deployment)
 
         return Deadline(seconds, what=what, cancelled=cancelled)
+
+    @property
+    def container_id(self) -> str:
+        """The container that the work is at; empty before it is started."""
+        ids = self.deployment.container_ids
+        return ids[self.replica - 1] if len(ids) >= self.replica else ""
 
     @property
     def app(self) -> App:

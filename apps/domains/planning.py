@@ -14,6 +14,6 @@ def router_name(app: App) -> str:
     return f"app-{app.pk}"
 
 
-def routes_file(app: App, *, service: str) -> dict[str, Any]:
-    """All host names of the app, leading to one deployment's service."""
-    return app_routes(app=str(app.pk), service=service, hosts=hosts_of(app))
+def routes_file(app: App, *, service: str, containers: int = 1) -> dict[str, Any]:
+    """All host names of the app, leading to one deployment's service of so many containers."""
+    return app_routes(app=str(app.pk), service=service, hosts=hosts_of(app), containers=containers)

@@ -339,9 +339,11 @@ class Proxy(Protocol):
         """Every app that has a route file."""
         ...
 
-    def wait_for_route(self, *, router: str, service: str, deadline: Deadline) -> None:
+    def wait_for_route(
+        self, *, router: str, service: str, deadline: Deadline, servers: int = 1
+    ) -> None:
         """Return once Traefik's API shows that `router` (of the file provider) is enabled and
-        points at `service`, and that the service has a server. Raises `SwitchFailed`."""
+        points at `service`, and that the service has so many servers. Raises `SwitchFailed`."""
         ...
 
     def wait_until_gone(self, *, router: str, deadline: Deadline) -> None: ...

@@ -144,14 +144,17 @@ class FakeProxy(Actor):
         self.enter("routed_apps")
         return list(self.routes)
 
-    def wait_for_route(self, *, router: str, service: str, deadline: Deadline) -> None:
+    def wait_for_route(
+        self, *, router: str, service: str, deadline: Deadline, servers: int = 1
+    ) -> None:
         self.enter("wait_for_route", router)
         deadline.check()
         if self._service_of(router) != service.removesuffix("@docker"):
             raise SwitchFailed(f"The proxy has no route {router} to {service}.")
         label = f"traefik.http.services.{service.removesuffix('@docker')}."
-        if not any(key.startswith(label) for c in self._live() for key in c.labels):
-            raise SwitchFailed(f"The service {service} has no server.")
+        found = [c for c in self._live() if any(key.startswith(label) for key in c.labels)]
+        if len(found) < servers:
+            raise SwitchFailed(f"The service {service} has {len(found)} of {servers} servers.")
 
     def wait_until_gone(self, *, router: str, deadline: Deadline) -> None:
         self.enter("wait_until_gone", router)

@@ -21,27 +21,40 @@ def probe_host(container_name: str) -> str:
 
 
 def probe_labels(
-    *, container_name: str, service: str, port: int, network: str, instance: str
+    *,
+    container_name: str,
+    service: str,
+    port: int,
+    network: str,
+    instance: str,
+    own: str = "",
 ) -> dict[str, str]:
-    """All labels that make Traefik know a container."""
-    router = f"traefik.http.routers.{service}-probe"
-    middleware = f"{service}-probe"
+    """All labels that make Traefik know a container. Where several share the `service`, `own` is
+    the name of one that leads to this container alone: that is what is probed."""
+    own = own or service
+    router = f"traefik.http.routers.{own}-probe"
+    middleware = f"{own}-probe"
     return {
+        f"traefik.http.services.{own}.loadbalancer.server.port": str(port),
         "mist.instance": instance,
         "traefik.enable": "true",
         "traefik.docker.network": network,
         f"traefik.http.services.{service}.loadbalancer.server.port": str(port),
         f"{router}.entrypoints": "probe",
         f"{router}.rule": f"Host(`{probe_host(container_name)}`)",
-        f"{router}.service": service,
+        f"{router}.service": own,
         f"{router}.middlewares": middleware,
         f"traefik.http.middlewares.{middleware}.headers.customresponseheaders."
         f"{PROBE_HEADER}": service,
     }
 
 
-def app_routes(*, app: str, service: str, hosts: Sequence[str]) -> dict[str, Any]:
-    """The app's dynamic file; empty when it has no host name.
+def app_routes(
+    *, app: str, service: str, hosts: Sequence[str], containers: int = 1
+) -> dict[str, Any]:
+    """The app's dynamic file; empty when it has no host name. Of several containers, a request that
+    one does not take, since it is ending or not listening yet, goes to another; Traefik does that
+    only as long as nothing of the request was sent.
 
     Raises `InvalidSource` (a `ValueError`) for anything that is not a plain host name, so no name
     can end its quotes and add a rule of its own.
@@ -49,14 +62,16 @@ def app_routes(*, app: str, service: str, hosts: Sequence[str]) -> dict[str, Any
     names = [check_host_name(host) for host in hosts]
     if not names:
         return {}
-    return {
-        "http": {
-            "routers": {
-                f"app-{app}": {
-                    "entryPoints": ["web"],
-                    "rule": " || ".join(f"Host(`{name}`)" for name in names),
-                    "service": f"{service}@docker",
-                }
-            }
-        }
+    router: dict[str, Any] = {
+        "entryPoints": ["web"],
+        "rule": " || ".join(f"Host(`{name}`)" for name in names),
+        "service": f"{service}@docker",
     }
+    http: dict[str, Any] = {"routers": {f"app-{app}": router}}
+    if containers > 1:
+        router["middlewares"] = [f"app-{app}-retry"]
+        # The next try takes the next server in turn, which may be the same one again while others
+        # ask too: with one of three down, 3 tries lost 1 request in 10 and 9 tries none.
+        retry = {"attempts": 3 * containers, "initialInterval": "10ms"}
+        http["middlewares"] = {f"app-{app}-retry": {"retry": retry}}
+    return {"http": http}

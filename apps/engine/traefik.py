@@ -186,8 +186,10 @@ class Traefik:
         found = (path.stem for path in self._dynamic.glob("app-*.yml"))
         return [name for stem in found if (name := stem.removeprefix("app-")).isalnum()]
 
-    def wait_for_route(self, *, router: str, service: str, deadline: Deadline) -> None:
-        """Wait until Traefik itself says that the router leads to the service's container."""
+    def wait_for_route(
+        self, *, router: str, service: str, deadline: Deadline, servers: int = 1
+    ) -> None:
+        """Wait until Traefik itself says that the router leads to the service's containers."""
         while True:
             found = self._api(f"/api/http/routers/{router}@file")
             if (
@@ -196,7 +198,7 @@ class Traefik:
                 and found.get("service") == f"{service}@docker"
             ):
                 behind = self._api(f"/api/http/services/{service}@docker")
-                if behind and behind.get("loadBalancer", {}).get("servers"):
+                if len((behind or {}).get("loadBalancer", {}).get("servers") or ()) >= servers:
                     return
             try:
                 deadline.check()

@@ -12,6 +12,7 @@ from django.utils import timezone
 from apps.projects.fields import EncryptedTextField
 
 DNS_LABEL_MAX = 63  # RFC 1035, section 2.3.4
+MOST_REPLICAS = 20
 
 
 def address_label(project: str, app: str, *, salt: str = "") -> str:
@@ -124,6 +125,9 @@ class App(models.Model):
     """None for MIST_STOP_TIMEOUT."""
     restart_policy = models.CharField(
         max_length=20, choices=RestartPolicy.choices, default=RestartPolicy.ALWAYS
+    )
+    replicas = models.PositiveSmallIntegerField(
+        "containers", default=1, validators=[MinValueValidator(1), MaxValueValidator(MOST_REPLICAS)]
     )
     memory_mb = models.PositiveIntegerField(default=512, validators=[MinValueValidator(16)])
     cpus = models.DecimalField(

@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 
 from apps.engine.errors import InvalidSource
 from apps.engine.run_settings import MAX_COMMAND, check_command, check_statuses
-from apps.projects.models import App
+from apps.projects.models import MOST_REPLICAS, App
 
 PLAIN = {"autocomplete": "off", "autocapitalize": "off", "spellcheck": "false"}
 HOUR, DAY = 3_600, 86_400
@@ -100,6 +100,14 @@ class ReleaseForm(forms.Form):
     command_seconds = _number(
         "Command time limit", "How long each of the two commands may take.", 1, DAY
     )
+    replicas = _number(
+        "Containers",
+        "So many run side by side and share the visitors. A new version starts them one after "
+        "another beside the old ones, and takes over when all of them work.",
+        1,
+        MOST_REPLICAS,
+        "",
+    )
     drain_seconds = _number(
         "Drain time", "How long requests to the replaced version may take to end.", 0, HOUR
     )
@@ -136,6 +144,9 @@ class ReleaseForm(forms.Form):
 
     def clean_health_up_seconds(self) -> int:
         return int(self.given("health_up_seconds"))
+
+    def clean_replicas(self) -> int:
+        return int(self.given("replicas"))
 
     def clean_health_attempts(self) -> int:
         return int(self.given("health_attempts"))

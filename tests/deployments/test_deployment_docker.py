@@ -179,3 +179,25 @@ def test_apps_of_other_projects_cannot_be_reached(world: World) -> None:
     container = world.engine.containers.inspect(live.container_id)
     assert container is not None
     assert list(container.addresses) == world.networks()
+
+
+def test_several_containers_share_the_visitors_and_none_is_missed(world: World) -> None:
+    app, origin = world.app("python-web", health_path="/healthz", replicas=3, memory_mb=64)
+    first = world.deploy(app)
+    assert (first.status, first.failure) == (Status.LIVE, "")
+    assert {c.id for c in world.containers()} == set(first.container_ids)
+    with steady_visitors(world, app.host) as seen:
+        # One dies for good: the others take its requests, then it is back.
+        world.engine.containers.remove(first.container_ids[2])
+        reconciliation.reconcile(owner="me", alone=False)
+        wait_until(lambda: len(world.containers()) == 3, "all three running")
+        origin.commit({"VERSION": "2"}, "Version 2")
+        second = world.deploy(app)
+        wait_until(lambda: seen.answers[-1][1] == "python VERSION 2", "an answer of the second")
+    assert second.status == Status.LIVE
+    # What the removed container was at work on is lost, and nothing else: there are 5 visitors.
+    assert len(seen.failures) <= 5, seen.failures
+    assert seen.bodies() == [f"python VERSION {n}" for n in (1, 2)]
+    assert {c.id for c in world.containers()} == set(second.container_ids)
+    instances = {world.get(app.host, "/env/HOSTNAME")[1] for _ in range(9)}
+    assert instances == {one[:12] for one in second.container_ids}
