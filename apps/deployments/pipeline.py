@@ -19,8 +19,9 @@ from apps.deployments.archive import keep_output
 from apps.deployments.checking import check, look_at
 from apps.deployments.endings import AWAY_SECONDS, begin_again, end_badly, own_fault
 from apps.deployments.lifecycle import Overtaken
-from apps.deployments.models import UNFINISHED, Deployment, Status
+from apps.deployments.models import Deployment, Status
 from apps.deployments.release import after_going_live, release
+from apps.deployments.retention import prune_images
 from apps.deployments.traffic import drain, move_traffic
 from apps.deployments.work import (
     Interrupted,
@@ -36,7 +37,6 @@ from apps.engine.deadline import Deadline
 from apps.engine.errors import EngineAway, EngineError
 from apps.engine.locks import file_lock
 from apps.engine.sources import find_dockerfile
-from apps.projects.models import App
 
 logger = logging.getLogger("mist.deployments")
 
@@ -266,30 +266,6 @@ def _retire_containers(work: Work) -> None:
         containers.remove(old.id)
         if row is not None:
             work.say(f"Deployment #{row.number} is replaced and its container removed")
-
-
-def prune_images(app: App) -> None:
-    """Keep the images of the live deployment, of the last few that were live, of those that are
-    pinned, and of what a rollback waits for."""
-    once_live = Deployment.objects.filter(app=app, status__in=(Status.LIVE, Status.RETIRED))
-    rows = list(once_live.exclude(image="").order_by("-id").only("image", "status", "is_pinned"))
-    wanted = set(
-        Deployment.objects.filter(app=app, status__in=UNFINISHED, source__isnull=False).values_list(
-            "source_id", flat=True
-        )
-    )
-    kept = [
-        row
-        for place, row in enumerate(rows)
-        if place <= settings.MIST_KEEP_IMAGES or row.is_pinned or row.pk in wanted
-    ]
-    images = {row.image for row in kept}
-    for old in rows:
-        if old not in kept and old.status == Status.RETIRED:
-            # A rollback runs the image of an older deployment.
-            if old.image not in images:
-                get_engine().containers.remove_image(old.image)
-            Deployment.objects.filter(pk=old.pk).update(image="", made_from=None, variables="")
 
 
 # ------------------------------------------------------------------------------------------ parts

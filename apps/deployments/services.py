@@ -82,6 +82,8 @@ def deployment_rollback(
     """Queue a deployment that runs the image of `to` again, with the app's settings of now and its
     variables of now, or of then when `old_variables` is set. Raises `NotKept`."""
     with transaction.atomic():
+        # Locked, so that its image is not let go of at the same moment.
+        Deployment.objects.select_for_update().only("pk").get(pk=to.pk)
         fresh = Deployment.objects.select_related("app").get(pk=to.pk)
         if not fresh.can_be_rolled_back_to:
             raise NotKept(f"The image of #{fresh.number} is no longer kept. Deploy its commit.")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from apps.engine.deadline import Deadline
+from apps.engine.disk import EngineDisk, StoredNetwork
 from apps.engine.usage import Usage
 
 LineSink = Callable[[str], None]
@@ -219,7 +220,8 @@ class Containers(Protocol):
         ...
 
     def remove_image(self, image: str) -> None:
-        """Gone, absent or still in use (then left alone) afterwards."""
+        """Its name (or, of an image without one, its id) is gone, was absent or is still in use
+        (then left alone) afterwards."""
         ...
 
     def start(self, spec: ContainerSpec) -> Container:
@@ -255,6 +257,19 @@ class Containers(Protocol):
 
     def storage(self) -> Path:
         """The folder where the engine keeps images and containers."""
+        ...
+
+    def disk(self) -> EngineDisk:
+        """Everything in the engine, whoever made it. May take many seconds."""
+        ...
+
+    def prune_cache(self, *, keep: int) -> int:
+        """Remove the build cache that was used longest ago until `keep` bytes are left, and say
+        how many bytes that freed. All that build on this engine share it."""
+        ...
+
+    def list_networks(self, *, labels: Mapping[str, str]) -> builtins.list[StoredNetwork]:
+        """Networks that carry every given label."""
         ...
 
     def list(self, *, labels: Mapping[str, str]) -> list[Container]:

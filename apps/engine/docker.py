@@ -11,7 +11,7 @@ import docker
 from docker.errors import APIError, ImageNotFound, NotFound
 
 from apps.engine import build as building
-from apps.engine import networks
+from apps.engine import networks, storage
 from apps.engine.base import (
     BuildSpec,
     Container,
@@ -26,6 +26,7 @@ from apps.engine.cgroups import CgroupReader
 from apps.engine.client import connect, guard, make_client, own_client
 from apps.engine.creation import create_container, image_gone, start_failed
 from apps.engine.deadline import Deadline
+from apps.engine.disk import EngineDisk, StoredNetwork
 from apps.engine.errors import EngineError, EngineUnavailable, StartFailed
 from apps.engine.facts import read_container, read_event
 from apps.engine.one_off import run_once
@@ -173,6 +174,18 @@ class DockerContainers:
         with guard(), _api_errors():
             return Path(str(self._client.info()["DockerRootDir"]))
 
+    def disk(self) -> EngineDisk:
+        with guard(), _api_errors():
+            return storage.measure(self._client)
+
+    def prune_cache(self, *, keep: int) -> int:
+        with guard(), _api_errors():
+            return storage.prune_cache(self._client, keep)
+
+    def list_networks(self, *, labels: Mapping[str, str]) -> _Networks:
+        with guard(), _api_errors():
+            return storage.list_networks(self._client, labels)
+
     def list(self, *, labels: Mapping[str, str]) -> list[Container]:
         wanted = [f"{key}={value}" for key, value in labels.items()]
         found = []
@@ -244,6 +257,7 @@ class DockerContainers:
 
 
 _Lines = list[str]
+_Networks = list[StoredNetwork]
 
 
 @contextlib.contextmanager

@@ -51,6 +51,7 @@ class FakeContainers(FakeWorld):
         with self._lock:
             self.builds.append(spec)
             self.images[spec.image] = self._exposed(spec)
+            self.image_labels[spec.image] = dict(spec.labels)
         return f"sha256:{spec.image}"
 
     def _exposed(self, spec: BuildSpec) -> tuple[int, ...]:
@@ -66,12 +67,6 @@ class FakeContainers(FakeWorld):
     def exposed_ports(self, image: str) -> tuple[int, ...]:
         self.enter("exposed_ports", image)
         return self.images.get(image, ())
-
-    def remove_image(self, image: str) -> None:
-        self.enter("remove_image", image)
-        with self._lock:
-            if not any(container.image == image for container in self.all.values()):
-                self.images.pop(image, None)
 
     def start(self, spec: ContainerSpec) -> Container:
         self.enter("start", spec.name)

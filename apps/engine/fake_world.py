@@ -19,23 +19,19 @@ from apps.engine.base import (
 )
 from apps.engine.deadline import Deadline
 from apps.engine.errors import Cancelled, StartFailed, TimedOut
-from apps.engine.fake_faults import Actor, Call
+from apps.engine.fake_faults import Call
+from apps.engine.fake_storage import FakeStorage
 from apps.engine.usage import Usage
 
 STAMP = "2026-01-01T00:00:00.000000000Z"
 
 
-class FakeWorld(Actor):
+class FakeWorld(FakeStorage):
     actor = "containers"
 
     def __init__(self, journal: list[Call] | None = None) -> None:
         super().__init__(journal)
-        self.all: dict[str, Container] = {}
-        self.specs: dict[str, ContainerSpec] = {}
         self.builds: list[BuildSpec] = []
-        self.images: dict[str, tuple[int, ...]] = {}
-        """Image name → ports that it exposes."""
-        self.networks: dict[str, dict[str, str]] = {}
         self.ports: tuple[int, ...] | None = None
         """What built images expose, None for what their Dockerfile says."""
         self.says: list[str] = ["listening"]

@@ -71,6 +71,8 @@ GROUPS: tuple[tuple[str, str, tuple[Setting, ...]], ...] = (
            unit="s"),
         _s("MIST_STOP_TIMEOUT", "How long a container may take to end", "10", unit="s"),
         _s("MIST_KEEP_IMAGES", "Images of replaced versions kept for each app", "5"),
+        _s("MIST_KEEP_IMAGES_DAYS", "How long they are kept after they were replaced, 0 for ever",
+           "90", unit="days"),
         _s("MIST_OUTPUT_LOG_MAX_MB", "Output kept of a container that is gone", "10", unit="MB"),
         _s("MIST_BUILD_MEMORY_MB", "Memory that all builds together may use",
            "3/4 of the memory", "engine.build_memory_mb", unit="MB", zero_is_default=True),
@@ -82,6 +84,9 @@ GROUPS: tuple[tuple[str, str, tuple[Setting, ...]], ...] = (
            "engine.network_pool"),
     )),
     ("Storage and services", "What Mist keeps and what it talks to.", (
+        _s("MIST_CLEANUP_HOURS", "Time between clean-ups, 0 for only by hand", "24", unit="h"),
+        _s("MIST_BUILD_CACHE_MB", "Build cache that a clean-up leaves in the engine", "5000",
+           unit="MB"),
         _s("MIST_DATA_DIR", "Database, keys, logs, mirrors, routes", "/var/lib/mist"),
         _s("DATABASE_URL", "Database", "SQLite in the data directory", "DATABASE"),
         _s("REDIS_URL", "Broker and live messages of a Mist in several processes", "none"),
