@@ -28,7 +28,7 @@ MIST_DRAIN_SECONDS = env.float("MIST_DRAIN_SECONDS", default=10.0)
 MIST_STOP_TIMEOUT = env.int("MIST_STOP_TIMEOUT", default=10)
 MIST_KEEP_IMAGES = env.int("MIST_KEEP_IMAGES", default=5)
 MIST_KEEP_IMAGES_DAYS = env.int("MIST_KEEP_IMAGES_DAYS", default=90)
-MIST_BUILD_CACHE_MB = env.int("MIST_BUILD_CACHE_MB", default=5000)
+MIST_BUILD_CACHE_MB = env.int("MIST_BUILD_CACHE_MB", default=5120)
 MIST_CLEANUP_HOURS = env.float("MIST_CLEANUP_HOURS", default=24.0)
 MIST_OUTPUT_LOG_MAX_MB = env.int("MIST_OUTPUT_LOG_MAX_MB", default=10)
 MIST_ENGINE = env.str("MIST_ENGINE", default="apps.engine.real")
@@ -73,6 +73,7 @@ INSTALLED_APPS = [
     "apps.deployments",
     "apps.domains",
     "apps.metrics",
+    "apps.storage",
     "apps.system",
     "mist_project",
     "channels",
@@ -211,6 +212,8 @@ CELERY_TASK_ROUTES = {"apps.deployments.tasks.run_deployments": {"queue": "deplo
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULE = {
     "reconcile": {"task": "apps.deployments.tasks.reconcile_deployments", "schedule": 30.0},
+    # Whether a clean-up is due the database knows: a restart begins no day anew.
+    "tidy": {"task": "apps.storage.tasks.tidy_storage", "schedule": 300.0},
 }
 
 # ----------------------------------------------------------------------------------------- logging

@@ -10,6 +10,7 @@ urlpatterns = [
     path("", include("apps.deployments.urls")),
     path("", include("apps.domains.urls")),
     path("", include("apps.metrics.urls")),
+    path("", include("apps.storage.urls")),
     path("admin/", admin.site.urls),
 ]
 

@@ -74,13 +74,14 @@ PAGES = (
     ("layers", "Projects", "dashboard"),
     ("rocket", "Deployments", "deployment_list"),
     ("server", "Server", "server"),
+    ("hard-drive", "Storage and clean-up", "storage"),
     ("settings-2", "Settings", "settings"),
     ("user", "Account", "account"),
     ("plus", "New project", "project_new"),
 )
 
 
-STAFF_PAGES = frozenset({"settings"})
+STAFF_PAGES = frozenset({"settings", "storage"})
 
 
 def pages(user: User) -> list[Item]:

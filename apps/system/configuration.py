@@ -85,7 +85,7 @@ GROUPS: tuple[tuple[str, str, tuple[Setting, ...]], ...] = (
     )),
     ("Storage and services", "What Mist keeps and what it talks to.", (
         _s("MIST_CLEANUP_HOURS", "Time between clean-ups, 0 for only by hand", "24", unit="h"),
-        _s("MIST_BUILD_CACHE_MB", "Build cache that a clean-up leaves in the engine", "5000",
+        _s("MIST_BUILD_CACHE_MB", "Build cache that a clean-up leaves in the engine", "5120",
            unit="MB"),
         _s("MIST_DATA_DIR", "Database, keys, logs, mirrors, routes", "/var/lib/mist"),
         _s("DATABASE_URL", "Database", "SQLite in the data directory", "DATABASE"),

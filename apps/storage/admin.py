@@ -1,0 +1,27 @@
+"""Clean-ups in the Django admin, to look at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from apps.storage.models import CleanUp
+
+
+@admin.register(CleanUp)
+class CleanUpAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    actions = None
+    list_display = ("__str__", "status", "trigger", "requested_by", "created_at", "freed")
+    list_filter = ("status", "trigger")
+    list_select_related = ("requested_by",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
