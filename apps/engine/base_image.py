@@ -15,7 +15,7 @@ from docker.utils import kwargs_from_env
 
 from apps.engine.base import LineSink
 from apps.engine.deadline import Deadline
-from apps.engine.errors import EngineUnavailable, HostProblem, OutOfDisk
+from apps.engine.errors import MAKE_ROOM, EngineUnavailable, HostProblem, OutOfDisk
 from apps.engine.python_rootfs import HostPython, find_python, write_rootfs
 
 SAMPLE_BASE = "mist/sample-base:1"
@@ -69,7 +69,7 @@ def _connected(docker_host: str, timeout: int = 120) -> Iterator[docker.DockerCl
         if "no space left on device" in str(error).lower():
             raise OutOfDisk(
                 "The disk is full: there is no room for the sample's base image.",
-                hint="Free some space on the machine that Mist runs on, then try again.",
+                hint=MAKE_ROOM.format(again="try again"),
             ) from error
         raise EngineUnavailable(
             "The Docker engine does not answer, or refused to make the sample's base image.",

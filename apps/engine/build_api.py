@@ -19,7 +19,7 @@ from apps.engine.base import BuildSpec, EngineConfig, LineSink
 from apps.engine.build_limits import build_group
 from apps.engine.client import own_client
 from apps.engine.deadline import Deadline
-from apps.engine.errors import BuildFailed, EngineError, OutOfDisk
+from apps.engine.errors import MAKE_ROOM, BuildFailed, EngineError, OutOfDisk
 
 Items = Iterator[dict[str, Any]]
 _HINT = "Read the last lines. Install docker-buildx for BuildKit, which can do more."
@@ -118,7 +118,11 @@ def _failure(step: str, message: str, last: list[str]) -> EngineError:
     """The reason in a sentence; `step` is the builder's own "Step 3/4 : RUN make"."""
     detail = "\n".join([*last, message])
     if "no space left on device" in message.lower():
-        return OutOfDisk("The build ran out of disk space.", hint="Free some space.", detail=detail)
+        return OutOfDisk(
+            "The build ran out of disk space.",
+            hint=MAKE_ROOM.format(again="deploy again"),
+            detail=detail,
+        )
     if "the --mount option requires BuildKit" in message:
         return BuildFailed(
             "The Dockerfile uses RUN --mount, which needs BuildKit.",

@@ -6,7 +6,7 @@ import re
 from collections import defaultdict, deque
 
 from apps.engine.base import BuildSpec
-from apps.engine.errors import BuildFailed, EngineAway, EngineError, OutOfDisk
+from apps.engine.errors import MAKE_ROOM, BuildFailed, EngineAway, EngineError, OutOfDisk
 
 _STEP = re.compile(r"^#(\d+) \[(.*?)\] (.*)$")
 _OUTPUT = re.compile(r"^#(\d+) (.*)$")
@@ -58,7 +58,7 @@ class BuildOutput:
         if "no space left on device" in tail.lower():
             return OutOfDisk(
                 "The build ran out of disk space.",
-                hint="Free some space, for example with `docker system prune`, and deploy again.",
+                hint=MAKE_ROOM.format(again="deploy again"),
                 detail=tail,
             )
         if any(_AWAY.search(line) for line in self._last if not line.startswith("#")):

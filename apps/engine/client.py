@@ -10,7 +10,7 @@ import docker
 import requests
 from docker.errors import APIError, DockerException
 
-from apps.engine.errors import EngineAway, EngineError, EngineUnavailable, OutOfDisk
+from apps.engine.errors import MAKE_ROOM, EngineAway, EngineError, EngineUnavailable, OutOfDisk
 
 
 @functools.cache
@@ -56,7 +56,7 @@ def guard() -> Iterator[None]:
         if "no space left" in str(error.explanation or error).lower():
             raise OutOfDisk(
                 "The engine has no disk space left.",
-                hint="Free some space, for example with `docker system prune`, and deploy again.",
+                hint=MAKE_ROOM.format(again="deploy again"),
             ) from error
         raise
     except (requests.RequestException, DockerException, OSError) as error:

@@ -67,6 +67,10 @@ class OutOfDisk(EngineError):
     """No space left for a clone, a build or a log."""
 
 
+MAKE_ROOM = "Make room with ./mist cleanup or on the page Storage, then {again}."
+"""The hint for a full disk; `again` says what to do afterwards."""
+
+
 class TimedOut(EngineError):
     """A step took longer than its limit."""
 

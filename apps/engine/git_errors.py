@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from apps.engine.errors import BranchNotFound, CloneFailed, EngineError, OutOfDisk
+from apps.engine.errors import MAKE_ROOM, BranchNotFound, CloneFailed, EngineError, OutOfDisk
 from apps.engine.sources import display_url
 
 _DETAIL_LINES = 10
@@ -37,7 +37,7 @@ _REASONS = (
     _reason(
         r"no space left on device|disk quota exceeded",
         "The disk is full: there is no room for the repository {name}.",
-        "Free some space on the machine that Mist runs on, then deploy again.",
+        MAKE_ROOM.format(again="deploy again"),
         OutOfDisk,
     ),
     _reason(
@@ -172,7 +172,7 @@ def disk_errors_explained(doing: str) -> Iterator[None]:
         if error.errno in _DISK_FULL:
             raise OutOfDisk(
                 f"The disk is full: Mist could not {doing}.",
-                hint="Free some space on the machine that Mist runs on, then deploy again.",
+                hint=MAKE_ROOM.format(again="deploy again"),
             ) from error
         raise CloneFailed(
             f"Mist could not {doing}: {error.strerror or error}.",

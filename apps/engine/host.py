@@ -22,6 +22,8 @@ from apps.engine.install import DAEMON_JSON
 
 DISK_NEEDED = 1 * 1024**3
 DISK_WANTED = 5 * 1024**3
+SHARE_WANTED = 0.1
+"""Of a disk, free."""
 OLDEST_API = (1, 41)
 
 
@@ -65,17 +67,42 @@ def check_data_dir(folder: Path) -> Check:
         probe = folder / f".probe-{os.getpid()}"
         probe.write_bytes(b"mist")
         probe.unlink()
-        free = shutil.disk_usage(folder).free
+        usage = shutil.disk_usage(folder)
+        # What root alone may use is nobody's.
+        free, total = usage.free, usage.used + usage.free
     except OSError as error:
         reason = error.strerror or type(error).__name__
         full = error.errno == 28
-        hint = "Free some disk space." if full else "Run Mist as its owner, or set MIST_DATA_DIR."
+        clean = "Make room: ./mist cleanup removes what nothing needs."
+        hint = clean if full else "Run Mist as its owner, or set MIST_DATA_DIR."
         return Check(name, False, f"{folder} cannot be written: {reason}", hint)
-    says = f"{folder}, {free / 1024**3:.1f} GB free"
+    return check_room(name, folder, free, total)
+
+
+def check_engine_disk(find: Callable[[], Path]) -> Check:
+    """Whether images and build cache have room. `find` asks the engine where it keeps them, raising
+    `EngineError`; a folder of another machine, or of the engine's alone, cannot be looked at."""
+    name = "Engine's disk"
+    try:
+        folder = find()
+        usage = shutil.disk_usage(folder)
+    except EngineError as error:
+        return Check(name, False, "not known: the engine does not answer", error.hint, needed=False)
+    except OSError:
+        return Check(name, True, "cannot be looked at from here", needed=False)
+    return check_room(name, folder, usage.free, usage.used + usage.free)
+
+
+def check_room(name: str, folder: Path, free: int, total: int) -> Check:
+    """Whether `free` of `total` bytes are enough to go on building."""
+    says = f"{folder}, {free / 1024**3:.1f} GB free of {total / 1024**3:.1f} GB"
+    clean = "Run ./mist cleanup --dry-run to see what can go, ./mist cleanup to remove it."
     if free < DISK_NEEDED:
-        return Check(name, False, says, "Mist needs 1 GB free to build and run apps.")
+        return Check(name, False, says, f"Mist needs 1 GB free to build and run apps. {clean}")
     if free < DISK_WANTED:
-        return Check(name, False, says, "Images take room: 5 GB free are wise.", needed=False)
+        return Check(name, False, says, f"Nearly full: 5 GB free are wise. {clean}", needed=False)
+    if free < total * SHARE_WANTED:
+        return Check(name, False, f"{says}: nearly full", clean, needed=False)
     return Check(name, True, says)
 
 

@@ -6,6 +6,7 @@ MIST_DATA_DIR=… MIST_ENGINE=tests.browser.filled python -m tests.browser.fill
 from __future__ import annotations
 
 import datetime as dt
+import io
 import os
 import sys
 from dataclasses import replace
@@ -27,6 +28,7 @@ from apps.deployments.services import app_stop, deployment_cancel, deployment_re
 from apps.domains.services import domain_add
 from apps.engine.base import ContainerStatus
 from apps.engine.connect import get_engine
+from apps.engine.disk import StoredImage
 from apps.engine.errors import BuildFailed
 from apps.engine.fake import FakeEngine
 from apps.projects.models import App, Project
@@ -37,6 +39,7 @@ from apps.projects.services import (
     variable_delete,
     variables_save,
 )
+from apps.storage.cleaning import survey
 from tests.browser.filled import keep
 from tests.browser.serving import PASSWORD
 
@@ -109,8 +112,19 @@ def fill() -> None:
     engine.git.commit("Move PDF rendering to Chromium")
     deployment_request(app=docs, requested_by=alice)
     deployment_cancel(deployment=deployment_request(app=worker, requested_by=bob), by=bob)
+    _leave_litter(engine)
     _set_back()
+    survey()
     keep(engine)
+
+
+def _leave_litter(engine: FakeEngine) -> None:
+    """What a clean-up would remove, after one that has."""
+    call_command("cleanup", stdout=io.StringIO())
+    labels = {"mist.instance": engine.config.instance, "mist.name": "shop/web"}
+    engine.containers.others = [StoredImage("sha256:" + "5" * 64, labels=labels, size=90_000_000)]
+    (engine.config.data_dir / "builds" / "9999").mkdir(parents=True)
+    engine.containers.cache = 9_000_000_000
 
 
 def _crash(engine: FakeEngine, app: int) -> None:

@@ -60,6 +60,7 @@ def make_engine(config: EngineConfig) -> FakeEngine:
         state: dict[str, Any] = pickle.loads(kept.read_bytes())
         containers.all, containers.specs = state["all"], state["specs"]
         containers.images, containers.networks = state["images"], state["networks"]
+        containers.others, containers.cache = state["others"], state["cache"]
         containers.image_labels = state["image_labels"]
         git.commits, proxy.routes = state["commits"], state["routes"]
     return FakeEngine(git=git, containers=containers, proxy=proxy, config=config, calls=calls)
@@ -75,6 +76,8 @@ def keep(engine: FakeEngine) -> None:
         "all": engine.containers.all,
         "specs": engine.containers.specs,
         "images": engine.containers.images,
+        "others": engine.containers.others,
+        "cache": engine.containers.cache,
         "image_labels": engine.containers.image_labels,
         "networks": engine.containers.networks,
         "commits": engine.git.commits,

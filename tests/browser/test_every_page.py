@@ -76,6 +76,7 @@ PAGES: dict[str, dict[str, str]] = {
         "search-empty": "/search/",
     },
     "settings": {"settings": "/settings/"},
+    "storage": {"storage": "/storage/"},
     "server": {"server": "/server/"},
     "account": {"account": "/account/"},
     "": {"error-404": "/nope/"},

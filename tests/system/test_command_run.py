@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from apps.deployments.models import Deployment, Status
 from apps.deployments.tasks import claim_next
 from apps.engine.errors import EngineUnavailable
 from apps.engine.fake import FakeEngine
+from apps.engine.host import check_room
 from apps.projects.models import App, Project
 
 REPOSITORY = "https://git.example.com/shop/web.git"
@@ -140,6 +142,18 @@ def test_the_doctor_names_what_is_wrong_and_what_to_do(
         call_command("doctor", stdout=out)
     assert end.value.code == 1
     assert "PROBLEM Docker engine: No engine.\n        Start it." in out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("free", "total", "ok", "needed"),
+    [(500, 1000, True, True), (9, 100, False, False), (4, 20, False, False), (0.5, 1, False, True)],
+)
+def test_the_doctor_says_when_a_disk_is_nearly_full(
+    free: float, total: float, ok: bool, needed: bool
+) -> None:
+    check = check_room("Engine's disk", Path("/x"), int(free * 1024**3), int(total * 1024**3))
+    assert (check.ok, check.needed) == (ok, needed)
+    assert ok or "./mist cleanup" in check.hint
 
 
 def test_the_set_up_link_is_printed_only_while_nobody_exists(fake: FakeEngine, db: None) -> None:

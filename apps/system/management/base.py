@@ -20,6 +20,8 @@ from apps.engine.errors import EngineError
 from apps.projects.models import App
 from apps.projects.selectors import app_by_path
 
+DISK_FULL = "The disk is full. Make room, for example with ./mist cleanup, then try again."
+
 
 class MistCommand(BaseCommand):
     """A command ends with 0, or with 1 and a sentence on stderr; never with a traceback for
@@ -46,7 +48,7 @@ class MistCommand(BaseCommand):
             raise CommandError(database_problem(error)) from error
         except OSError as error:
             if error.errno == 28:
-                raise CommandError("The disk is full. Free some space, then try again.") from error
+                raise CommandError(DISK_FULL) from error
             raise
         except KeyboardInterrupt:
             sys.exit(130)
@@ -65,7 +67,7 @@ def database_problem(error: DatabaseError) -> str:
     if "no such table" in text or "does not exist" in text or "no such column" in text:
         return "The database is not set up yet. Run ./mist up first."
     if "full" in text:
-        return "The disk is full. Free some space, then try again."
+        return DISK_FULL
     if "readonly" in text or "unable to open" in text:
         return f"The database in {settings.MIST_DATA_DIR} cannot be opened by this user."
     return f"The database failed: {text}"

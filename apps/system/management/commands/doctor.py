@@ -41,6 +41,7 @@ class Command(MistCommand):
         yield host.check_data_dir(config.data_dir)
         yield host.check_memory()
         yield host.check_engine(version)
+        yield host.check_engine_disk(engine.containers.storage)
         yield host.check_buildkit()
         yield host.check_live_restore()
         yield boot.check_boot(config.data_dir)
