@@ -1,4 +1,4 @@
-"""Clean-ups in the Django admin, to look at."""
+"""Clean-ups and what was last seen of the disk in the Django admin, to look at."""
 
 from __future__ import annotations
 
@@ -7,15 +7,11 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from apps.storage.models import CleanUp
+from apps.storage.models import CleanUp, Survey
 
 
-@admin.register(CleanUp)
-class CleanUpAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class _ToLookAt(admin.ModelAdmin):  # type: ignore[type-arg]
     actions = None
-    list_display = ("__str__", "status", "trigger", "requested_by", "created_at", "freed")
-    list_filter = ("status", "trigger")
-    list_select_related = ("requested_by",)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -25,3 +21,15 @@ class CleanUpAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+
+@admin.register(CleanUp)
+class CleanUpAdmin(_ToLookAt):
+    list_display = ("__str__", "status", "trigger", "requested_by", "created_at", "freed")
+    list_filter = ("status", "trigger")
+    list_select_related = ("requested_by",)
+
+
+@admin.register(Survey)
+class SurveyAdmin(_ToLookAt):
+    list_display = ("__str__", "problem")

@@ -16,6 +16,7 @@ from apps.metrics.packing import Point, Sample
 from apps.metrics.services import samples_write
 from apps.projects.models import App, EnvironmentVariable, Project
 from apps.projects.services import variables_save
+from apps.storage.models import CleanUp, Survey
 
 POINT = Point(1, 2, 3, 4, 5, 6, 7)
 SECRET = "value-that-nobody-may-see"
@@ -28,6 +29,8 @@ def inside(client: Client, alice: User, web: App) -> Client:
     domain_add(app=web, host="shop.example.com", created_by=alice)
     note_engine("The Docker engine does not answer.")
     samples_write(at=15, samples={web.pk: Sample(POINT, POINT)}, resolution=Resolution.FINE)
+    CleanUp.objects.create(trigger=CleanUp.Trigger.BUTTON, requested_by=alice)
+    Survey.objects.create()
     client.force_login(alice)
     return client
 
