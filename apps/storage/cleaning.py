@@ -22,7 +22,7 @@ from apps.engine.locks import try_file_lock
 from apps.storage.inventory import plan_now, size_of, take_inventory
 from apps.storage.models import CleanUp, Survey
 from apps.storage.planning import Inventory, Kind, Plan, Removal
-from apps.storage.report import report
+from apps.storage.report import counted, report
 from apps.storage.selectors import cleanup_is_due, last_survey, unfinished_cleanup
 
 logger = logging.getLogger("mist.storage")
@@ -86,7 +86,8 @@ def clean(row: CleanUp) -> None:
     row.save()
     newest = CleanUp.objects.values_list("pk", flat=True)[:HISTORY]
     CleanUp.objects.exclude(pk__in=list(newest)).delete()
-    logger.info("%s: %s, %s removed, %d bytes freed", row, row.status, row.removed, row.freed)
+    words = counted(row.removed) or "nothing"
+    logger.info("%s %s: %s removed, %d bytes freed", row, row.status, words, row.freed)
     survey()
 
 
@@ -136,7 +137,10 @@ def _carry_out(row: CleanUp, plan: Plan, found: Inventory) -> None:
             row.save(update_fields=["done", "total"])
             tell()
     cache = _prune_cache(plan, problems)
-    row.removed, row.problem = dict(removed), "\n".join(problems)
+    row.removed, row.problem = (
+        {str(kind): count for kind, count in removed.items()},
+        "\n".join(problems),
+    )
     row.freed = files
     if cache or removed[Kind.IMAGE]:
         row.freed += _engine_freed(plan, found, cache)
