@@ -12,6 +12,8 @@ from docker.errors import APIError, DockerException
 
 from apps.engine.errors import MAKE_ROOM, EngineAway, EngineError, EngineUnavailable, OutOfDisk
 
+OLDEST = "1.41"
+
 
 @functools.cache
 def connect(docker_host: str) -> docker.DockerClient:
@@ -34,14 +36,31 @@ def own_client(docker_host: str) -> Iterator[docker.DockerClient]:
 
 
 def make_client(docker_host: str) -> docker.DockerClient:
-    """The version is fixed at the oldest that Mist knows, so that no call is spent on asking."""
+    """It speaks the oldest version that both Mist and the engine know, which is asked for once."""
     with guard():
+        url = docker_host or "unix:///var/run/docker.sock"
         return docker.DockerClient(
-            base_url=docker_host or "unix:///var/run/docker.sock",
-            version="1.41",
+            base_url=url,
+            version=_api_version(url),
             timeout=60,
             max_pool_size=32,
         )
+
+
+@functools.cache
+def _api_version(url: str) -> str:
+    """Docker 20.10 ends at 1.41, and 29 begins at 1.44 (its release notes)."""
+    client = docker.APIClient(base_url=url, version=OLDEST, timeout=60)
+    try:
+        least = str(client.version(api_version=False).get("MinAPIVersion", OLDEST))
+    finally:
+        client.close()
+    return choose_version(least)
+
+
+def choose_version(least: str) -> str:
+    """What to speak with an engine that knows versions from `least` on."""
+    return max(OLDEST, least, key=lambda version: [int(part) for part in version.split(".")])
 
 
 @contextmanager

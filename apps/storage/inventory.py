@@ -34,7 +34,7 @@ def take_inventory() -> Inventory:
     root = Path(settings.MIST_DATA_DIR)
     checkouts = list(_numbered(root / "builds", r"(\d+)"))
     mirrors = list(_numbered(root / "repos", r"(\d+)"))
-    logs = list(_numbered(root / "logs", r"(\d+)\.(?:log|output\.log\.gz)"))
+    logs = list(_numbered(root / "logs", r"(\d+)(?:\.log|(?:-\d+)?\.output\.log\.gz)"))
     deployments = dict(Deployment.objects.order_by().values_list("pk", "status"))
     apps = App.objects.order_by().values_list("pk", "project__slug", "slug")
     return Inventory(
