@@ -17,6 +17,7 @@ RELEASE = "The release command"
 POST_DEPLOY = "The post-deploy command"
 CUT_OFF = "Mist was stopped while it ran, so nobody knows how it ended."
 TOO_LATE = "A newer version took this one's place before it could run."
+READ_ON = "Read its last lines: they say what went wrong."
 LAST_LINES = 20
 
 
@@ -62,7 +63,7 @@ def _try_post_deploy(work: Work) -> str:
     try:
         _run(work, POST_DEPLOY, work.app.post_deploy_command, deadline)
     except EngineError as error:
-        return " ".join(filter(None, [error.sentence, error.hint]))
+        return error.sentence if error.hint == READ_ON else f"{error.sentence} {error.hint}".strip()
     except Exception as error:
         logger.exception("%s of %s failed inside Mist", POST_DEPLOY, work.deployment)
         return f"Mist itself failed ({type(error).__name__})."
@@ -79,7 +80,7 @@ def _run(work: Work, what: str, command: str, deadline: Deadline) -> None:
     port = planning.choose_port(work.app, containers.exposed_ports(work.deployment.image))
     spec = planning.command_spec(work.deployment, command, port=port, variables=work.variables)
     containers.ensure_network(spec.network, labels=planning.instance_labels())
-    work.say(f"{what}: {command}")
+    work.say(f"{what.removeprefix('The ').capitalize()}: {command}")
     last: deque[str] = deque(maxlen=LAST_LINES)
 
     def line(text: str) -> None:
@@ -108,6 +109,4 @@ def _failed(work: Work, what: str, outcome: Outcome) -> CommandFailed:
             f"{what} does not exist in the image, or may not be run ({code}).",
             hint="Correct it in the app's settings. For pipes and variables use sh -c '…'.",
         )
-    return CommandFailed(
-        f"{what} ended with {code}.", hint="Read its last lines: they say what went wrong."
-    )
+    return CommandFailed(f"{what} ended with {code}.", hint=READ_ON)

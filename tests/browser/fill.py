@@ -26,7 +26,7 @@ from apps.deployments import tasks
 from apps.deployments.models import Deployment
 from apps.deployments.services import app_stop, deployment_cancel, deployment_request
 from apps.domains.services import domain_add
-from apps.engine.base import ContainerStatus
+from apps.engine.base import ContainerStatus, Outcome
 from apps.engine.connect import get_engine
 from apps.engine.disk import StoredImage
 from apps.engine.errors import BuildFailed
@@ -100,9 +100,16 @@ def fill() -> None:
     variables_save(app=api, values=many, changed_by=alice)
     for number in range(24):
         deploy(api, f"Change number {number}", by=(alice, bob)[number % 2])
+    app_update(app=worker, port=None, health_check="up", health_up_seconds=1)
     deploy(worker, "Run jobs in order")
     app_stop(app=worker)
     deploy(docs, "Publish the handbook", by=bob)
+    app_update(
+        app=notes,
+        release_command="python manage.py migrate",
+        post_deploy_command="sh -c './warm --all'",
+    )
+    engine.containers.outcomes = [Outcome(0), Outcome(4)]
     deploy(notes, "Accept HEIC uploads", by=bob)
     tasks.apply_wishes()
     App.objects.filter(pk=notes.pk).update(wanted=App.Wanted.RUNNING)

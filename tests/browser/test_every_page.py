@@ -59,13 +59,17 @@ PAGES: dict[str, dict[str, str]] = {
         "app-environment-none": f"{WORKER}/environment/",
     },
     "app_domains": {"app-domains": f"{WEB}/domains/"},
-    "app_settings": {"app-settings": f"{WEB}/settings/"},
+    "app_settings": {
+        "app-settings": f"{WEB}/settings/",
+        "app-settings-worker": f"{WORKER}/settings/",
+    },
     "app_stop": {"app-stop": f"{WEB}/stop/"},
     "deployment": {
         "deployment-live": f"{WEB}/deployments/2/",
         "deployment-failed": f"{WEB}/deployments/3/",
         "deployment-replaced": f"{WEB}/deployments/1/",
         "deployment-running": f"{DOCS}/deployments/2/",
+        "deployment-released": f"{NOTES}/deployments/1/",
         "deployment-cancelled": f"{WORKER}/deployments/2/",
     },
     "deployment_rollback": {"deployment-rollback": f"{WEB}/deployments/1/rollback/"},

@@ -35,6 +35,11 @@ def log_text(deployment: Deployment) -> str:
     return "".join(plain_text(log_path(deployment.pk)))
 
 
+def file_text(deployment: Deployment) -> str:
+    path = log_path(deployment.pk)
+    return path.read_text(errors="replace") if path.exists() else ""
+
+
 def test_a_release_command_that_fails_keeps_the_old_version(world: World) -> None:
     app, _ = world.app("static")
     first = world.deploy(app)
@@ -79,27 +84,37 @@ def test_why_a_release_command_failed_is_told(world: World, command: str, senten
     assert (world.containers(), world.images()) == ([], [])
 
 
-@pytest.mark.parametrize("command", ["trap '' TERM; sleep 60", "while :; do echo again; done"])
-def test_a_release_command_is_cancelled_within_two_seconds(world: World, command: str) -> None:
-    app, _ = world.app("static", release_command=f'sh -c "echo begun; {command}"')
-    cancelled: list[float] = []
+def cancelled(
+    world: World, app: App, reached: str, *, pause: float = 0.0
+) -> tuple[Deployment, float]:
+    """Deploy, cancel once the log has come so far, and how many seconds that took."""
+    asked: list[float] = []
 
     def cancel() -> None:
         try:
             wait_until(lambda: Deployment.objects.filter(app=app).exists(), "a deployment")
             deployment = Deployment.objects.get(app=app)
-            wait_until(lambda: "releasing begun" in log_text(deployment), "its begin", 60)
+            wait_until(lambda: reached in file_text(deployment), reached, 60)
+            time.sleep(pause)
             deployment_cancel(deployment=deployment, by=None)
-            cancelled.append(time.monotonic())
+            asked.append(time.monotonic())
         finally:
             connection.close()
 
     thread = threading.Thread(target=cancel)
     thread.start()
     ended = world.deploy(app)
-    took = time.monotonic() - cancelled[0]
+    took = time.monotonic() - asked[0]
     thread.join()
-    assert ended.status == Status.CANCELLED and took < 2.0
+    return ended, took
+
+
+@pytest.mark.parametrize("command", ["trap '' TERM; sleep 60", "while :; do echo again; done"])
+def test_a_release_command_is_cancelled_within_two_seconds(world: World, command: str) -> None:
+    app, _ = world.app("static", release_command=f'sh -c "echo begun; {command}"')
+    ended, took = cancelled(world, app, "releasing begun")
+    assert (ended.status, ended.failed_stage) == (Status.CANCELLED, Status.RELEASING)
+    assert took < 2.0
     assert (world.containers(), world.images()) == ([], [])
 
 
@@ -170,3 +185,22 @@ def test_the_stop_signal_and_the_grace_time_arrive(world: World) -> None:
     assert [line.text for line in kept_lines(patient.pk)] == ["asked", "ready"]
     assert world.deploy(app).status == Status.LIVE
     assert [line.text for line in kept_lines(hasty.pk)] == ["asked"]
+
+
+SILENT = """\
+FROM python:3.11-slim
+EXPOSE 9000
+CMD ["python", "-c", "import socket, time; \\
+s = socket.create_server(('0.0.0.0', 9000)); print('silent', flush=True); time.sleep(600)"]
+"""
+"""It takes requests and never answers."""
+
+
+def test_a_check_of_an_app_that_never_answers_is_cancelled_within_two_seconds(
+    world: World,
+) -> None:
+    app, origin = world.app("static", health_timeout=60)
+    origin.commit({"Dockerfile": SILENT}, "Say nothing")
+    ended, took = cancelled(world, app, "checking » Checking", pause=1.0)
+    assert (ended.status, ended.failed_stage) == (Status.CANCELLED, Status.CHECKING)
+    assert took < 2.0

@@ -148,7 +148,7 @@ def test_the_post_deploy_command_follows_the_old_versions_end(fake: FakeEngine, 
 @pytest.mark.parametrize(
     ("fault", "sentence"),
     [
-        (None, "The post-deploy command ended with exit code 4. Read its last lines"),
+        (None, "The post-deploy command ended with exit code 4."),
         (EngineUnavailable("The engine is away."), "The engine is away."),
         (ZeroDivisionError("x"), "Mist itself failed (ZeroDivisionError)."),
     ],
