@@ -79,7 +79,12 @@ def _connect(work: Work, port: int) -> Try:
     if not address:
         return Try(False, "the container has no address yet")
     began = time.monotonic()
-    refusal = work.engine.proxy.connect(address=address, port=port, timeout=work.app.health_timeout)
+    refusal = work.engine.proxy.connect(
+        address=address,
+        port=port,
+        timeout=work.app.health_timeout,
+        deadline=work.deadline(None, "The health check"),
+    )
     milliseconds = (time.monotonic() - began) * 1000
     return Try(not refusal, refusal or f"accepted after {milliseconds:.0f} ms", milliseconds)
 

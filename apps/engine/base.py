@@ -337,9 +337,12 @@ class Proxy(Protocol):
         status None. While nothing is answered the deadline is asked, and ends it."""
         ...
 
-    def connect(self, *, address: str, port: int, timeout: float = 5.0) -> str:
+    def connect(
+        self, *, address: str, port: int, timeout: float = 5.0, deadline: Deadline | None = None
+    ) -> str:
         """Open a TCP connection to a container from where the proxy reaches it, and close it.
-        Returns why there is none, in words: empty when it was accepted."""
+        Returns why there is none, in words: empty when it was accepted. Raises what the deadline
+        raises."""
         ...
 
     def write_routes(self, app: str, routes: Mapping[str, Any]) -> None:

@@ -124,7 +124,9 @@ class FakeProxy(Actor):
             return ProbeResult(200, 1.0)
         return ProbeResult(None, 1.0, "nothing listens behind that name")
 
-    def connect(self, *, address: str, port: int, timeout: float = 5.0) -> str:
+    def connect(
+        self, *, address: str, port: int, timeout: float = 5.0, deadline: Deadline | None = None
+    ) -> str:
         self.enter("connect", f"{address}:{port}")
         with self._lock:
             return self.refusals.pop(0) if self.refusals else ""

@@ -21,8 +21,8 @@ from apps.engine.streams import until
 LOOK_SECONDS = 0.25
 PATIENCE_SECONDS = 20.0
 """How long the engine may be away, as while it restarts, before the command counts as lost."""
-LAST_SECONDS = 1
-"""What a command that has to end gets between the stop signal and SIGKILL."""
+LAST_SECONDS = 0.5
+"""What a command that has to end gets between the stop signal and SIGKILL: who cancels waits."""
 
 Follow = Callable[[str], Output]
 """What the container writes from a stamp on."""
@@ -103,8 +103,12 @@ def _end(container: Container) -> None:
     """Stop it if it runs and remove it; what an engine that is away leaves, the sweep takes."""
     with contextlib.suppress(DockerException, requests.RequestException):
         container.reload()
+        last = time.monotonic() + LAST_SECONDS
         if container.status == "running":
-            container.stop(timeout=LAST_SECONDS)
+            container.kill(container.attrs["Config"].get("StopSignal") or "SIGTERM")
+        while container.status == "running" and time.monotonic() < last:
+            time.sleep(0.1)
+            container.reload()
     with contextlib.suppress(DockerException, requests.RequestException):
         container.remove(v=True, force=True)
 

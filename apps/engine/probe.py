@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
+import os
 import selectors
 import socket
 import struct
@@ -50,7 +52,7 @@ def probe(
                 "Connection": "close",
             }
             connection.request("GET", path, headers=headers)
-            _wait_for_answer(connection.sock, timeout, deadline)
+            _wait_for(connection.sock, selectors.EVENT_READ, timeout, deadline)
             response = connection.getresponse()
             body = response.read(256).decode(errors="replace").strip()
         except TimeoutError:
@@ -68,24 +70,29 @@ def probe(
     return ProbeResult(status, _since(began), "" if status < 400 else f"HTTP {status}")
 
 
-def connect(*, address: str, port: int, timeout: float) -> str:
-    """Why no TCP connection to that address and port comes about, empty when one does."""
-    try:
-        socket.create_connection((address, port), timeout).close()
-    except ConnectionRefusedError:
+def connect(*, address: str, port: int, timeout: float, deadline: Deadline | None = None) -> str:
+    """Why no TCP connection to that IPv4 address and port comes about, empty when one does. Raises
+    what the deadline raises."""
+    with socket.socket() as sock:
+        sock.setblocking(False)
+        code = sock.connect_ex((address, port))
+        if code == errno.EINPROGRESS:
+            try:
+                _wait_for(sock, selectors.EVENT_WRITE, timeout, deadline)
+            except TimeoutError:
+                return f"no connection within {timeout:.0f} s"
+            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if code == errno.ECONNREFUSED:
         return _OWN_ANSWERS[502][1]
-    except TimeoutError:
-        return f"no connection within {timeout:.0f} s"
-    except OSError as error:
-        return f"no connection ({error.strerror or error})"
-    return ""
+    return f"no connection ({os.strerror(code)})" if code else ""
 
 
-def _wait_for_answer(sock: socket.socket, timeout: float, deadline: Deadline | None) -> None:
-    """Return with the answer's first bytes. Raises `TimeoutError`, and what the deadline raises."""
+def _wait_for(sock: socket.socket, event: int, timeout: float, deadline: Deadline | None) -> None:
+    """Return with an answer's first bytes, or when a connection has come about or failed. Raises
+    `TimeoutError`, and what the deadline raises."""
     until = time.monotonic() + timeout
     with selectors.DefaultSelector() as selector:
-        selector.register(sock, selectors.EVENT_READ)
+        selector.register(sock, event)
         while not selector.select(ASK_SECONDS):
             if deadline is not None:
                 deadline.check()

@@ -149,8 +149,10 @@ class Traefik:
         port = self._config.probe_port
         return probe(port=port, host=host, path=path, timeout=timeout, deadline=deadline)
 
-    def connect(self, *, address: str, port: int, timeout: float = 5.0) -> str:
-        return connect(address=address, port=port, timeout=timeout)
+    def connect(
+        self, *, address: str, port: int, timeout: float = 5.0, deadline: Deadline | None = None
+    ) -> str:
+        return connect(address=address, port=port, timeout=timeout, deadline=deadline)
 
     # ----------------------------------------------------------------------------------- routes
 
