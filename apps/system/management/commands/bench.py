@@ -9,7 +9,6 @@ import os
 import shutil
 import statistics
 import sys
-import tempfile
 import time
 import urllib.request
 from collections.abc import Sequence
@@ -21,25 +20,19 @@ from django.urls import reverse
 
 from apps.deployments.models import Deployment, Status
 from apps.deployments.services import app_delete
-from apps.engine.bench import bare_deployment, cpu_seconds, free_ports, resident_mb, run_program
+from apps.engine.bench import bare_deployment, cpu_seconds, resident_mb, run_program
 from apps.projects.models import App
 from apps.system.management import bench_logs
 from apps.system.management.base import MistCommand, mist_pid
 from apps.system.management.bench_load import Load, visit
 from apps.system.management.bench_metrics import measure_rounds
 from apps.system.management.bench_world import fill, log_in
+from apps.system.management.own_instance import begin_anew, run_mist
 from apps.system.planning import local_url
 from apps.system.services import demo_start
 
 PEOPLE = 100
 RATE = 20.0
-PORTS = (
-    "MIST_PORT",
-    "MIST_HTTP_PORT",
-    "MIST_HTTPS_PORT",
-    "MIST_PROBE_PORT",
-    "MIST_PROXY_API_PORT",
-)
 PARTS = ("start", "idle", "pages", "deployments", "metrics", "logs", "lighthouse")
 
 
@@ -57,11 +50,11 @@ class Command(MistCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not options["here"]:
-            _begin_anew()
+            begin_anew("bench", {"MIST_LOG_LEVEL": "ERROR"})
         parts = options["only"] or PARTS
         found: dict[str, object] = {}
         try:
-            _mist("up", "--detach")
+            run_mist("up", "--detach")
             if "start" in parts:
                 found["up_to_first_page_s"] = _start_seconds(options["rounds"])
             if "idle" in parts:
@@ -77,32 +70,18 @@ class Command(MistCommand):
             if "metrics" in parts:
                 found["metrics"] = _metrics()
         finally:
-            _mist("down", "--proxy")
+            run_mist("down", "--proxy")
             shutil.rmtree(settings.MIST_DATA_DIR, ignore_errors=True)
         self.print_json(found)
-
-
-def _begin_anew() -> None:
-    """Run this command again as a process whose settings point to an instance of its own."""
-    env = {k: v for k, v in os.environ.items() if not k.startswith("MIST_")}
-    env |= {name: str(port) for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True)}
-    env |= {"MIST_DATA_DIR": tempfile.mkdtemp(prefix="mist-bench-"), "MIST_BIND": "127.0.0.1"}
-    env |= {"MIST_LOG_LEVEL": "ERROR"}
-    sys.stdout.flush()
-    os.execve(sys.executable, [sys.executable, *sys.argv, "--here"], env)
-
-
-def _mist(*words: str) -> str:
-    return run_program([sys.executable, str(settings.BASE_DIR / "manage.py"), *words])
 
 
 def _start_seconds(rounds: int) -> float:
     """From `./mist up` to the first page, with everything set up already."""
     times = []
     for _ in range(rounds):
-        _mist("down")
+        run_mist("down")
         began = time.monotonic()
-        _mist("up", "--detach")
+        run_mist("up", "--detach")
         with urllib.request.urlopen(f"{local_url()}/login/", timeout=10) as answer:
             answer.read()
         times.append(time.monotonic() - began)
