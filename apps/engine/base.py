@@ -199,6 +199,11 @@ class Containers(Protocol):
 
     def info(self) -> EngineInfo: ...
 
+    def live_restore(self) -> bool | None:
+        """Whether containers run on while the engine itself restarts. None for one that is part of
+        a swarm, which excludes that."""
+        ...
+
     def ensure_network(self, name: str, *, labels: Mapping[str, str]) -> None:
         """Make the bridge network with a free /24 of the pool unless it is there. Safe when two
         callers race."""

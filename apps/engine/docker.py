@@ -52,6 +52,12 @@ class DockerContainers:
             version = self._client.version()
             return EngineInfo(version=version["Version"], api_version=version["ApiVersion"])
 
+    def live_restore(self) -> bool | None:
+        with guard(), _api_errors():
+            facts = self._client.info()
+        in_swarm = (facts.get("Swarm") or {}).get("LocalNodeState", "inactive") != "inactive"
+        return None if in_swarm else bool(facts.get("LiveRestoreEnabled"))
+
     # ----------------------------------------------------------------------- networks and images
 
     def ensure_network(self, name: str, *, labels: Mapping[str, str]) -> None:

@@ -35,6 +35,10 @@ class FakeContainers(FakeWorld):
         self.enter("info")
         return EngineInfo(version="28.0.0", api_version="1.48")
 
+    def live_restore(self) -> bool | None:
+        self.enter("live_restore")
+        return True
+
     def ensure_network(self, name: str, *, labels: Mapping[str, str]) -> None:
         self.enter("ensure_network", name)
         self.networks.setdefault(name, dict(labels))

@@ -64,14 +64,34 @@ def install_engine(log: LineSink) -> None:
             "Docker Engine 20.10 or newer yourself.",
         )
     log("Installing Docker Engine (docker.io)")
-    if not DAEMON_JSON.exists():
-        DAEMON_JSON.parent.mkdir(parents=True, exist_ok=True)
-        DAEMON_JSON.write_text(json.dumps({"live-restore": True}, indent=2) + "\n")
+    set_live_restore(DAEMON_JSON, log)
     _apt("update", "-q")
     packages = ["docker.io", "iptables"]
     # A client with BuildKit: older releases have it built in, newer ones in a package of its own.
     packages += [name for name in ("docker-cli", "docker-buildx") if apt_knows(name)]
     _apt("install", "-y", "-q", "--no-install-recommends", *packages)
+
+
+def set_live_restore(path: Path, log: LineSink) -> None:
+    """Add `live-restore` to the daemon's configuration. What is there already stays: every other
+    setting, a choice that somebody made about this one, and a file that is not understood."""
+    try:
+        found = json.loads(path.read_text() or "{}")
+    except FileNotFoundError:
+        found = {}
+    except (OSError, ValueError):
+        found = None
+    if not isinstance(found, dict):
+        log(f"{path} is not JSON that Mist understands: it is left as it is")
+        return
+    if "live-restore" in found:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.mist")
+    fresh.write_text(json.dumps(found | {"live-restore": True}, indent=2) + "\n")
+    if path.exists():
+        shutil.copymode(path, fresh)
+    fresh.replace(path)
 
 
 def is_debian_like() -> bool:

@@ -43,7 +43,8 @@ class Command(MistCommand):
         yield host.check_engine(version)
         yield host.check_engine_disk(engine.containers.storage)
         yield host.check_buildkit()
-        yield host.check_live_restore()
+        if advice := host.check_live_restore(engine.containers.live_restore):
+            yield advice
         yield boot.check_boot(config.data_dir)
         yield host.check_proxy(engine.proxy.running())
         yield from host.port_checks(config, settings.MIST_PORT, settings.MIST_BIND)
