@@ -222,6 +222,13 @@ def unretired(*, owner: str, alone: bool, busy: Collection[int] = frozenset()) -
     return list(rows.exclude(owner="").exclude(pk__in=busy).select_related("app__project"))
 
 
+def draining_deployment(live: Deployment) -> Deployment | None:
+    """The version whose requests may still finish beside this one, which has its place by now."""
+    if not live.is_draining:
+        return None
+    return deployments_of(live.app).filter(status=Status.RETIRED).first()
+
+
 def _dead_lease(owner: str, alone: bool) -> Q:
     limit = timezone.now() - dt.timedelta(seconds=LEASE_SECONDS)
     dead = Q(heartbeat_at=None) | Q(heartbeat_at__lt=limit)

@@ -19,10 +19,12 @@ from apps.deployments.feeds import anything, of_app, of_deployment
 from apps.deployments.forms import DeployForm
 from apps.deployments.log_views import log_pane
 from apps.deployments.models import Deployment, Status
+from apps.deployments.planning import drain_seconds
 from apps.deployments.selectors import (
     count_deployments_visible_to,
     deployments_of,
     deployments_visible_to,
+    draining_deployment,
     live_deployment,
     waiting,
 )
@@ -108,6 +110,8 @@ def _state(deployment: Deployment) -> dict[str, Any]:
         "stage_number": stages.index(current) + 1,
         "live": live,
         "waiting": waiting(deployment),
+        "draining": draining_deployment(deployment),
+        "drain_seconds": drain_seconds(deployment.app),
     }
 
 
@@ -138,6 +142,9 @@ def deployment_cancel(request: HttpRequest, project: str, app: str, number: int)
     found = _find(request, project, app, number)
     if services.deployment_cancel(deployment=found, by=cast(User, request.user)):
         messages.success(request, f"Deployment #{number} is being cancelled.")
+    elif found.status == Status.LIVE:
+        words = "is live: it is too late to cancel it. Roll back instead."
+        messages.info(request, f"Deployment #{number} {words}")
     else:
         messages.info(request, f"Deployment #{number} was over already.")
     return redirect("deployment", project, app, number)

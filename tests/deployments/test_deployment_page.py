@@ -122,6 +122,22 @@ def test_cancelling_ends_one_that_waits(inside: Client, web: App, alice: User) -
     assert "was over already" in page
 
 
+def test_a_version_that_drains_is_named_and_it_is_too_late_to_cancel(
+    inside: Client, web: App
+) -> None:
+    make(web, Status.RETIRED)
+    live = make(web, Status.LIVE)
+    address = f"{A}deployments/{live.number}/"
+    assert "Draining" not in inside.get(address).content.decode()
+    Deployment.objects.filter(pk=live.pk).update(owner="worker")
+    page = inside.get(address).content.decode()
+    assert "Draining #1" in page and "Cancel deployment" not in page
+    page = inside.post(f"{address}cancel/", follow=True).content.decode()
+    assert "too late to cancel" in page
+    live.refresh_from_db()
+    assert live.status == Status.LIVE and live.cancel_requested_at is None
+
+
 # --------------------------------------------------------------------------------------- deploying
 
 

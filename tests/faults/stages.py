@@ -6,17 +6,19 @@ import http.client
 import sqlite3
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import psutil
-from django.db import connection
+from docker.errors import NotFound
 
 from apps.deployments.models import Deployment, Status
 from apps.deployments.planning import deployment_labels
 from apps.deployments.traffic import route_lock
+from apps.engine.base import Container
 from apps.engine.connect import get_engine
 from apps.engine.errors import EngineError
+from apps.projects.models import App
 from tests.faults.world import FaultWorld
 from tests.machine.world import wait_until
 
@@ -98,6 +100,25 @@ class Building(Held):
             process.terminate()
 
 
+class Releasing(Held):
+    """The release command waits."""
+
+    def __init__(self, world: FaultWorld) -> None:
+        super().__init__(world)
+        world.commit()
+        command = "sh -c 'until [ -e /tmp/go ]; do sleep 0.1; done'"
+        App.objects.filter(pk=world.app.pk).update(release_command=command)
+        self.deployment = world.request()
+        world.wait_for(self.deployment, Status.RELEASING)
+        wait_until(lambda: bool(containers_of(self.deployment)), "the command's container")
+
+    def release(self) -> None:
+        tell_to_go(self.world, self.deployment)
+
+    def done(self) -> None:
+        App.objects.filter(pk=self.world.app.pk).update(release_command="")
+
+
 class Starting(Held):
     """The engine takes its time to create the container."""
 
@@ -174,6 +195,7 @@ STAGES: dict[str, Callable[[FaultWorld], Held]] = {
     "waiting": Waiting,
     "cloning": Cloning,
     "building": Building,
+    "releasing": Releasing,
     "starting": Starting,
     "checking": Checking,
     "switching": Switching,
@@ -202,15 +224,21 @@ def processes_of(script: str) -> list[psutil.Process]:
     ]
 
 
+def containers_of(deployment: Deployment) -> list[Container]:
+    """Its app's and its commands', none while the engine is away."""
+    try:
+        return get_engine().containers.list(labels=deployment_labels(deployment))
+    except EngineError:
+        return []
+
+
 def tell_to_go(world: FaultWorld, deployment: Deployment) -> None:
     """Make /tmp/go in its containers, from outside."""
-    connection.ensure_connection()
-    try:
-        found = get_engine().containers.list(labels=deployment_labels(deployment))
-    except EngineError:
-        return
     client = world.engine.client()
-    for container in found:
-        pid = client.api.inspect_container(container.id)["State"]["Pid"]
-        if pid:
-            Path(f"/proc/{pid}/root/tmp/go").touch()
+    for container in containers_of(deployment):
+        # One that is gone by now waits for nothing.
+        with suppress(NotFound, FileNotFoundError, ProcessLookupError):
+            pid = client.api.inspect_container(container.id)["State"]["Pid"]
+            if pid:
+                Path(f"/proc/{pid}/root/tmp/go").touch()
+    client.close()
