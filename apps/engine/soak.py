@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import subprocess
 import threading
 import time
@@ -12,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import psutil
 from docker.errors import NotFound
 
 from apps.engine.base import EngineConfig
@@ -121,8 +120,8 @@ def served(repository: Repository) -> Iterator[str]:
 
 
 def kill_process_of(config: EngineConfig, container_id: str) -> bool:
-    """SIGKILL to a container's first process, as the kernel does when memory ends. False when it
-    does not run, or the engine is on another machine. Raises `EngineUnavailable`."""
+    """SIGKILL to a container's first process, as the kernel does when memory ends; it is gone
+    afterwards. False when it does not run. Raises `EngineUnavailable`."""
     with own_client(config.docker_host) as client, guard():
         try:
             pid = int(client.api.inspect_container(container_id)["State"]["Pid"])
@@ -130,6 +129,8 @@ def kill_process_of(config: EngineConfig, container_id: str) -> bool:
             return False
     if not pid:
         return False
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
+    with contextlib.suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
+        process = psutil.Process(pid)
+        process.kill()
+        process.wait(10)
     return True

@@ -53,6 +53,8 @@ class SoakWorld:
     say: Callable[[str], None]
     done: Counter[str] = field(default_factory=Counter)
     """What was done, how often."""
+    history: list[tuple[float, str]] = field(default_factory=list)
+    """What was begun when, in seconds since the epoch."""
     broken: list[str] = field(default_factory=list)
     leaked: list[str] = field(default_factory=list)
 
@@ -64,6 +66,7 @@ class SoakWorld:
         """One thing, chosen at random."""
         weights = WISHES | (FAULTS if with_faults else {})
         [action] = self.chance.choices(list(weights), list(weights.values()))
+        self.history.append((time.time(), action.__name__.lstrip("_")))
         if action(self):
             self.done[action.__name__.lstrip("_")] += 1
 
@@ -95,6 +98,20 @@ class SoakWorld:
     def note(self, problem: str) -> None:
         self.broken.append(problem)
         self.say(f"Broken: {problem}")
+
+    def wait_for_wishes(self, app: App) -> None:
+        """Return when what was asked of the app is carried out: it may answer before, and not
+        meanwhile."""
+        until = time.monotonic() + BACK_SECONDS
+        while App.objects.filter(pk=app.pk, needs_apply=True).exists():
+            if time.monotonic() > until:
+                self.note(f"what was asked of {app} is not carried out")
+                return
+            time.sleep(0.1)
+
+    def history_before(self, moment: float) -> list[str]:
+        """What was begun in the quarter of a minute before (seconds since the epoch)."""
+        return [name for at, name in self.history if moment - 15 < at <= moment]
 
     def harm(self, apps: list[App], what: str, how: Callable[[], object]) -> None:
         """Do something that apps cannot answer through; they have to be back by themselves."""
@@ -136,6 +153,7 @@ def _stop_and_start(world: SoakWorld) -> bool:
         app_stop(app=app)
         time.sleep(world.chance.uniform(0, 3))
         app_start(app=app)
+        world.wait_for_wishes(app)
 
     world.harm([app], "stop and start", both)
     return True
@@ -144,16 +162,11 @@ def _stop_and_start(world: SoakWorld) -> bool:
 def _restart(world: SoakWorld) -> bool:
     app = world.one_app()
 
-    def applied() -> None:
+    def both() -> None:
         app_restart(app=app)
-        until = time.monotonic() + BACK_SECONDS
-        while App.objects.filter(pk=app.pk, needs_apply=True).exists():
-            if time.monotonic() > until:
-                world.note(f"the restart of {app} is not carried out")
-                return
-            time.sleep(0.1)
+        world.wait_for_wishes(app)
 
-    world.harm([app], "restart", applied)
+    world.harm([app], "restart", both)
     return True
 
 
@@ -186,7 +199,13 @@ def _kill_traefik(world: SoakWorld) -> bool:
     pid = process.living_pid(pid_file)
     if pid is None:
         return False
-    world.harm(world.apps, "kill of Traefik", lambda: os.kill(pid, signal.SIGKILL))
+
+    def kill() -> None:
+        os.kill(pid, signal.SIGKILL)
+        while process.living_pid(pid_file) == pid:
+            time.sleep(0.01)
+
+    world.harm(world.apps, "kill of Traefik", kill)
     return True
 
 

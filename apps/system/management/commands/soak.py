@@ -113,8 +113,9 @@ class Command(MistCommand):
             world.rest()
         for prober in probers.values():
             prober.stop()
-            for failure in prober.failures[:10]:
-                self._tell(f"Failed: {prober.host} {failure}")
+            for failure in prober.failures[::10]:
+                before = world.history_before(float(failure.partition(" ")[0]))
+                self._tell(f"Failed: {prober.host} {failure} after {', '.join(before)}")
         deployments = Deployment.objects.exclude(started_at=None).count()
         _delete(world)
         return {
