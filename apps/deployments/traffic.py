@@ -71,6 +71,9 @@ def move_traffic(work: Work) -> Deployment | None:
     with route_lock(app):
         # From the database, not the file as it was: after a crash that leads here already.
         work.undo.callback(_restore_routes, work)
+        # A cancel is heard up to here. Taking a route back that the proxy has yet to take up cannot
+        # be told from one that it never saw: visitors would be led to what is removed.
+        work.deadline(None, "Switching traffic").check()
         if deployment.has_address:
             _lead_to(work)
         else:
@@ -89,7 +92,7 @@ def _lead_to(work: Work) -> None:
         router=router_name(app),
         service=deployment.service,
         servers=deployment.replicas,
-        deadline=work.deadline(15, "Switching traffic"),
+        deadline=Deadline(15, what="Switching traffic"),
     )
 
 

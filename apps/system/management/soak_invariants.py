@@ -63,8 +63,9 @@ def _containers(containers: list[Container]) -> Iterator[str]:
         by_deployment.setdefault(facts[1] if facts else 0, []).append(container)
     for live in Deployment.objects.filter(status=Status.LIVE).select_related("app"):
         states = [c.status for c in by_deployment.get(live.pk, [])]
-        if live.app.wanted == App.Wanted.RUNNING and ContainerStatus.RUNNING not in states:
-            yield f"{live} is live without a running container: {states}"
+        wanted = max(1, len(live.container_ids))
+        if live.app.wanted == App.Wanted.RUNNING and states != [ContainerStatus.RUNNING] * wanted:
+            yield f"{live} is live with containers that are {states}, {wanted} have to run"
 
 
 def _routes(containers: list[Container]) -> Iterator[str]:

@@ -55,14 +55,21 @@ class Prober:
             connection.close()
         return "" if response.status == 200 else f"HTTP {response.status} {body!r}"
 
-    def wait(self, seconds: float) -> bool:
-        """Whether it answers well within that time."""
-        until = time.monotonic() + seconds
-        while self.ask(2):
-            if time.monotonic() > until:
-                return False
+    def wait(self, seconds: float, *, steady: float = 0.0) -> bool:
+        """Whether it answers well within that time, and for the `steady` seconds that follow: the
+        proxy hears of a container that ends and comes back one after the other."""
+        until, good_since = time.monotonic() + seconds, 0.0
+        while True:
+            now = time.monotonic()
+            if self.ask(2):
+                good_since = 0.0
+                if now > until:
+                    return False
+            else:
+                good_since = good_since or now
+                if now - good_since >= steady:
+                    return True
             time.sleep(0.05)
-        return True
 
     def _run(self) -> None:
         while not self._over.wait(PAUSE):

@@ -39,6 +39,7 @@ KINDS = {"good": 8, "slow": 2, "broken": 1, "unwell": 1}
 MOST_WAITING = 4
 BACK_SECONDS = 45.0
 """Within which an app that was harmed, or started, has to answer again."""
+STEADY_SECONDS = 2.0
 REST_SECONDS = 120.0
 
 
@@ -120,7 +121,7 @@ class SoakWorld:
                 stack.enter_context(self.probers[app.pk].unheard())
             how()
             for app in apps:
-                if not self.probers[app.pk].wait(BACK_SECONDS):
+                if not self.probers[app.pk].wait(BACK_SECONDS, steady=STEADY_SECONDS):
                     self.note(f"{app} does not answer {BACK_SECONDS:.0f} s after: {what}")
 
 
