@@ -7,13 +7,14 @@ the two it is, only this module knows.
 
 from __future__ import annotations
 
+import functools
 import gc
 import logging
 import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from enum import StrEnum
 
 # Twisted loads TLS wherever it finds pyOpenSSL, which is 5 MB resident (measured). Mist's own port
@@ -33,6 +34,7 @@ from apps.deployments.selectors import work_waiting
 from apps.engine.connect import get_engine
 from apps.engine.errors import EngineError
 from apps.metrics.sampling import record_metrics
+from mist_project.alive import watch_over
 from mist_project.asgi import application
 from mist_project.celery import app as celery_app
 
@@ -59,29 +61,31 @@ def serve(role: Role, *, ready: Callable[[], None]) -> int:
     """Run until SIGTERM or SIGINT and return the exit code. `ready` is called when the process
     is at work: its port is open."""
     stopping = threading.Event()
+    threads: list[threading.Thread] = []
     if role in (Role.ALL, Role.WORKER):
-        _start(_work)
+        threads += [_start(_work), _start(_poll, stopping)]
     if role in (Role.ALL, Role.BEAT):
-        EmbeddedService(celery_app, thread=True, scheduler_cls=PlainScheduler).start()
+        beat = EmbeddedService(celery_app, thread=True, scheduler_cls=PlainScheduler)
+        beat.start()
+        threads.append(beat)
     if role in (Role.ALL, Role.WATCHER):
-        _start(observation.watch_engine, stopping, tasks.apply_wishes.delay)
-        _start(_keep_proxy, stopping)
-        _start(record_metrics, stopping)
-    if role is Role.ALL:
-        _start(_poll, stopping)
+        wake = functools.partial(tasks.wake, tasks.apply_wishes)
+        threads.append(_start(observation.watch_engine, stopping, wake))
+        threads += [_start(_keep_proxy, stopping), _start(record_metrics, stopping)]
     if role in (Role.ALL, Role.WEB):
         code = _serve_pages(ready)
     else:
-        reactor.callWhenRunning(ready)
-        reactor.run()  # type: ignore[misc]
-        code = 0
+        code = _serve_no_pages(threads, stopping, ready)
     stopping.set()
     _finish()
     return code
 
 
-def _start(work: Callable[..., None], *args: object) -> None:
-    threading.Thread(target=work, args=args, name=work.__name__.strip("_"), daemon=True).start()
+def _start(work: Callable[..., None], *args: object) -> threading.Thread:
+    name = work.__name__.strip("_")
+    thread = threading.Thread(target=work, args=args, name=name, daemon=True)
+    thread.start()
+    return thread
 
 
 class PlainScheduler(Scheduler):  # type: ignore[misc]
@@ -131,11 +135,28 @@ def _serve_pages(ready: Callable[[], None]) -> int:
     return 1 if server.problem else 0
 
 
+def _serve_no_pages(
+    threads: Collection[threading.Thread], stopping: threading.Event, ready: Callable[[], None]
+) -> int:
+    """Wait for a signal. A part whose work has ended by itself ends too: it is started again by
+    what started it."""
+    failed = threading.Event()
+
+    def give_up() -> None:
+        failed.set()
+        reactor.callFromThread(reactor.stop)  # type: ignore[misc]
+
+    _start(watch_over, threads, stopping, give_up)
+    reactor.callWhenRunning(ready)
+    reactor.run()  # type: ignore[misc]
+    return int(failed.is_set())
+
+
 def _work() -> None:
     """The Celery worker. Its threads also carry out what people ask of running apps, so there are
     two more than deployments that run at once."""
     # Whatever was left by a process that died is taken up before anything else.
-    tasks.reconcile_deployments.delay()
+    tasks.wake(tasks.reconcile_deployments)
     celery_app.WorkController(
         pool_cls="threads",
         concurrency=settings.MIST_CONCURRENT_DEPLOYMENTS + 2,
@@ -147,12 +168,12 @@ def _work() -> None:
 
 
 def _poll(stopping: threading.Event) -> None:
-    """Find what a management command wrote: another process cannot use the in-memory broker."""
+    """Find what a management command wrote, which cannot use the in-memory broker, and what a
+    Redis has forgotten or never heard of."""
     while not stopping.wait(POLL_SECONDS):
         try:
             if work_waiting():
-                tasks.run_deployments.delay()
-                tasks.apply_wishes.delay()
+                tasks.wake(tasks.run_deployments, tasks.apply_wishes)
         except DatabaseError as error:
             logger.warning("The database does not answer: %s", error)
             connection.close()
@@ -166,7 +187,7 @@ def _keep_proxy(stopping: threading.Event) -> None:
         try:
             proxy = get_engine().proxy
             if not proxy.running():
-                logger.warning("Traefik is gone, it is started again")
+                logger.warning("Traefik is not there, or not everywhere: it is brought there")
                 proxy.ensure_running()
             pause = PROXY_SECONDS
         except EngineError as error:

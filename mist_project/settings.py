@@ -41,6 +41,8 @@ MIST_ENGINE_CONFIG = EngineConfig(
     https_port=env.int("MIST_HTTPS_PORT", default=443),
     probe_port=env.int("MIST_PROBE_PORT", default=8081),
     proxy_api_port=env.int("MIST_PROXY_API_PORT", default=8082),
+    proxy_host=env.str("MIST_PROXY_HOST", default=""),
+    dashboard_port=MIST_PORT,
     network_pool=env.str("MIST_NETWORK_POOL", default="10.192.0.0/12"),
     build_cgroup=env.str("MIST_BUILD_CGROUP", default=""),
     build_memory_mb=env.int("MIST_BUILD_MEMORY_MB", default=0),
@@ -196,7 +198,7 @@ WHITENOISE_KEEP_ONLY_HASHED_FILES = False
 
 CHANNEL_LAYERS = {
     "default": {
-        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "BACKEND": "mist_project.shared_live.SharedChannelLayer",
         "CONFIG": {"hosts": [REDIS_URL]},
     }
     if REDIS_URL
@@ -206,6 +208,13 @@ CHANNEL_LAYERS = {
 CELERY_BROKER_URL = REDIS_URL or "memory://localhost//"
 CELERY_BROKER_TRANSPORT = None if REDIS_URL else "mist_project.broker:Transport"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+if REDIS_URL:
+    # However long Redis is away, and no page waits for it for long: messages only wake workers.
+    CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+    CELERY_TASK_PUBLISH_RETRY = False
+    CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 2.0, "socket_keepalive": True}
+    # What one worker has taken in advance the other could do at once.
+    CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {"apps.deployments.tasks.run_deployments": {"queue": "deployments"}}

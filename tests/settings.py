@@ -1,4 +1,7 @@
-"""Settings of the tests: the fake engine, a data directory of their own, nothing from outside."""
+"""Settings of the tests: the fake engine, a data directory of their own, nothing from outside.
+
+TEST_DATABASE_URL=postgres://… runs the same tests on PostgreSQL.
+"""
 
 import os
 import tempfile
@@ -7,6 +10,8 @@ for name in [n for n in os.environ if n.startswith("MIST_") or n in ("REDIS_URL"
     del os.environ[name]
 os.environ["MIST_DATA_DIR"] = tempfile.mkdtemp(prefix="mist-tests-")
 os.environ["MIST_ENGINE"] = "apps.engine.fake"
+if database := os.environ.get("TEST_DATABASE_URL"):
+    os.environ["DATABASE_URL"] = database
 
 from mist_project.settings import *  # noqa: E402, F403
 
@@ -17,7 +22,8 @@ STORAGES = {
 }
 MIST_DRAIN_SECONDS = 0.0
 MIST_HEALTH_TIMEOUT = 2.0
-# A file, because a deployment's lease is renewed from a thread with a connection of its own.
-DATABASES["default"]["TEST"] = {"NAME": f"{MIST_DATA_DIR}/test.db"}  # noqa: F405
+if not database:
+    # A file, because a deployment's lease is renewed from a thread with a connection of its own.
+    DATABASES["default"]["TEST"] = {"NAME": f"{MIST_DATA_DIR}/test.db"}  # noqa: F405
 
 os.makedirs(os.environ["MIST_DATA_DIR"] + "/static", exist_ok=True)

@@ -11,7 +11,7 @@ from apps.deployments import events, lifecycle
 from apps.deployments.changes import same_source
 from apps.deployments.models import Deployment, Status
 from apps.deployments.selectors import deployments_of, live_deployment, unfinished_deployment
-from apps.deployments.tasks import apply_wishes, run_deployments
+from apps.deployments.tasks import apply_wishes, run_deployments, wake
 from apps.engine.sources import check_ref
 from apps.projects.models import App
 
@@ -113,7 +113,7 @@ def deployment_pin(*, deployment: Deployment, pinned: bool) -> None:
 
 def _queued(deployment: Deployment) -> None:
     ids = {"deployment_id": deployment.pk, "app_id": deployment.app_id}
-    transaction.on_commit(run_deployments.delay)
+    transaction.on_commit(lambda: wake(run_deployments))
     transaction.on_commit(lambda: events.deployment_changed(**ids))
 
 
@@ -161,5 +161,5 @@ def _wish(
         fields["deleted_at"] = timezone.now()
     with transaction.atomic():
         App.objects.filter(pk=app.pk).update(**fields)
-        transaction.on_commit(apply_wishes.delay)
+        transaction.on_commit(lambda: wake(apply_wishes))
     app.refresh_from_db()

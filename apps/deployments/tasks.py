@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import uuid
+from typing import Any
 
 from celery import shared_task
 from django.conf import settings
@@ -14,6 +16,7 @@ from apps.deployments.models import Deployment
 from apps.deployments.selectors import engine_problem, work_waiting
 from apps.deployments.work import stopping
 
+logger = logging.getLogger("mist.deployments")
 OWNER = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
 """This process, as leases name it."""
 _busy: set[int] = set()
@@ -55,8 +58,18 @@ def reconcile_deployments() -> None:
     finally:
         # Also what was queued while the broker had forgotten everything.
         if not stopping.is_set() and work_waiting():
-            run_deployments.delay()
+            wake(run_deployments)
         connection.close()
+
+
+def wake(*tasks: Any) -> None:
+    """Tell a worker that there is something to do. Never raises: what was asked is in the
+    database, where workers look every moment, and a Redis that is gone must not undo it."""
+    for task in tasks:
+        try:
+            task.delay()
+        except Exception as error:
+            logger.warning("The broker does not answer: %r", error)
 
 
 def busy() -> bool:

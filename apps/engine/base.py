@@ -40,6 +40,11 @@ class EngineConfig:
     """Internal entry point for health checks, on 127.0.0.1 only."""
     proxy_api_port: int = 8082
     """Traefik's own API, on 127.0.0.1 only."""
+    proxy_host: str = ""
+    """Where a Traefik answers that runs as a container of its own, which compose starts; empty for
+    one that Mist starts on this machine."""
+    dashboard_port: int = 8080
+    """Where Mist's own pages are, for such a Traefik, which leads there too."""
     network_pool: str = "10.192.0.0/12"
     """Each project's network takes a free /24 of this."""
     build_cgroup: str = ""
@@ -326,6 +331,10 @@ class Proxy(Protocol):
 
     def version(self) -> str:
         """Of the running Traefik."""
+        ...
+
+    def prepare(self) -> None:
+        """Write what the proxy reads when it starts."""
         ...
 
     def ensure_running(self) -> None:

@@ -66,7 +66,7 @@ class DockerContainers:
 
     def remove_network(self, name: str) -> None:
         with guard(), _api_errors():
-            networks.remove_network(self._client, name)
+            networks.remove_network(self._client, self._config, name)
 
     def build(self, spec: BuildSpec, *, log: LineSink, deadline: Deadline) -> str:
         with guard(), _api_errors():

@@ -105,6 +105,9 @@ class FakeProxy(Actor):
         self.enter("version")
         return "3.7.15"
 
+    def prepare(self) -> None:
+        self.enter("prepare")
+
     def ensure_running(self) -> None:
         self.enter("ensure_running")
         self._running = True

@@ -18,6 +18,7 @@ from apps.engine.base import EngineConfig
 from apps.engine.build import find_buildkit
 from apps.engine.errors import EngineError, HostProblem
 from apps.engine.install import DAEMON_JSON
+from apps.engine.machine_net import is_machines_address, machine_address
 
 DISK_NEEDED = 1 * 1024**3
 DISK_WANTED = 5 * 1024**3
@@ -190,6 +191,8 @@ def check_proxy(running: bool) -> Check:
 
 def port_checks(config: EngineConfig, mist_port: int, bind: str) -> Iterator[Check]:
     """All ports that Mist and its proxy listen on."""
+    if config.proxy_host:
+        return  # the ports of a container are its own
     mist = config.data_dir / "mist.pid"
     traefik = config.data_dir / "traefik" / "traefik.pid"
     yield check_port(mist_port, "MIST_PORT", bind=bind, pid_file=mist)
@@ -213,5 +216,7 @@ def own_address() -> str:
     with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as trial:
         # Nothing is sent: connecting a datagram socket only looks up the route.
         trial.connect(("192.0.2.1", 9))
-        return str(trial.getsockname()[0])
+        address = str(trial.getsockname()[0])
+        # Nobody else reaches the address of a container that this may run in.
+        return address if is_machines_address(address) else machine_address() or address
     return "localhost"

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 
 from apps.engine.host import own_address
+from apps.engine.machine_net import machine_traffic
 from apps.engine.usage import Usage
 
 
@@ -98,10 +99,10 @@ _INSIDE = ("lo", "veth", "br-", "docker", "virbr", "vnet", "cni", "flannel", "ca
 
 def _network() -> tuple[int, int]:
     received = sent = 0
-    for name, counters in psutil.net_io_counters(pernic=True, nowrap=False).items():
+    for name, came, went in machine_traffic():
         if not name.startswith(_INSIDE):
-            received += counters.bytes_recv
-            sent += counters.bytes_sent
+            received += came
+            sent += went
     return received, sent
 
 

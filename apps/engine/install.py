@@ -27,6 +27,11 @@ def ensure_engine(config: EngineConfig, *, answers: Callable[[], bool], log: Lin
     """
     if answers():
         return
+    if config.proxy_host:
+        raise HostProblem(
+            "The Docker engine does not answer.",
+            hint="Start it on the machine itself: a container cannot.",
+        )
     if config.docker_host and config.docker_host != "unix:///var/run/docker.sock":
         raise HostProblem(
             f"The Docker engine at {config.docker_host} does not answer.",

@@ -13,6 +13,8 @@ from docker.types import IPAMConfig, IPAMPool
 from apps.engine.base import EngineConfig
 from apps.engine.errors import StartFailed
 from apps.engine.locks import file_lock
+from apps.engine.machine_net import machine_networks
+from apps.engine.proxy_container import join, leave
 
 Net = ipaddress.IPv4Network
 
@@ -23,10 +25,20 @@ def ensure_network(
     name: str,
     labels: Mapping[str, str],
 ) -> None:
-    """The bridge network `name`, made with a free /24 of the pool unless it is there.
+    """The bridge network `name`, made with a free /24 of the pool unless it is there. A proxy that
+    is a container is in it, too."""
+    _make(client, config, name, labels)
+    if config.proxy_host:
+        join(client, config, name)
 
-    A lock makes it one maker at a time: the engine itself would take two networks of one name.
-    """
+
+def _make(
+    client: docker.DockerClient,
+    config: EngineConfig,
+    name: str,
+    labels: Mapping[str, str],
+) -> None:
+    """A lock makes it one maker at a time: the engine itself would take two of one name."""
     if _find(client, name):
         return
     with file_lock(config.data_dir / "locks" / "networks"):
@@ -53,11 +65,13 @@ def ensure_network(
     )
 
 
-def remove_network(client: docker.DockerClient, name: str) -> None:
-    """Gone or absent afterwards; a network that still has containers is left alone."""
+def remove_network(client: docker.DockerClient, config: EngineConfig, name: str) -> None:
+    """Gone or absent afterwards; a network that still has containers of apps is left alone."""
     for network in client.networks.list(names=[name]):
         if network.name == name:
             try:
+                if config.proxy_host:
+                    leave(client, config, network)
                 network.remove()
             except NotFound:
                 pass
@@ -81,6 +95,7 @@ def _free(client: docker.DockerClient, pool: Net) -> Iterator[Net]:
         for address in addresses:
             if address.family.name == "AF_INET" and address.netmask:
                 taken.append(Net(f"{address.address}/{address.netmask}", strict=False))
+    taken += machine_networks()
     for subnet in pool.subnets(new_prefix=max(24, pool.prefixlen)):
         if not any(subnet.overlaps(other) for other in taken):
             yield subnet

@@ -9,7 +9,6 @@ import selectors
 import socket
 import struct
 import time
-from pathlib import Path
 
 from apps.engine.base import ProbeResult
 from apps.engine.deadline import Deadline
@@ -27,16 +26,22 @@ ASK_SECONDS = 0.25
 
 
 def probe(
-    *, port: int, host: str, path: str, timeout: float, deadline: Deadline | None = None
+    where: tuple[str, int],
+    *,
+    host: str,
+    path: str,
+    timeout: float,
+    deadline: Deadline | None = None,
 ) -> ProbeResult:
-    """GET `path` with that Host through the probe entry point; redirects are not followed.
+    """GET `path` with that Host through the probe entry point, which is `where` (name or address,
+    port); redirects are not followed.
 
     An answer that Traefik gives in the app's place counts as none: its 404 for an unknown router
     lacks the header that the probe router adds, its 502 to 504 have fixed bodies.
     Raises `ProxyUnavailable` when Traefik itself does not answer, and what the deadline raises.
     """
     began = time.monotonic()
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    connection = http.client.HTTPConnection(*where, timeout=timeout)
     try:
         try:
             connection.connect()
@@ -80,10 +85,10 @@ def connect(*, address: str, port: int, timeout: float, deadline: Deadline | Non
             try:
                 _wait_for(sock, selectors.EVENT_WRITE, timeout, deadline)
             except TimeoutError:
-                return f"no connection within {timeout:.0f} s"
+                return no_connection(refused=False, timeout=timeout)
             code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if code == errno.ECONNREFUSED:
-        return _OWN_ANSWERS[502][1]
+        return no_connection(refused=True, timeout=timeout)
     return f"no connection ({os.strerror(code)})" if code else ""
 
 
@@ -100,12 +105,18 @@ def _wait_for(sock: socket.socket, event: int, timeout: float, deadline: Deadlin
                 raise TimeoutError
 
 
-def is_connected(address: str, port: int) -> bool:
-    """Whether this machine holds an open TCP connection to that IPv4 address and port."""
+def no_connection(*, refused: bool, timeout: float) -> str:
+    """Why there is none, in words."""
+    return _OWN_ANSWERS[502][1] if refused else f"no connection within {timeout:.0f} s"
+
+
+def is_connected(address: str, port: int, table: str) -> bool:
+    """Whether there is an open TCP connection to that IPv4 address and port in `table`, the text
+    of a `/proc/net/tcp`."""
     # The kernel prints the address as a number of this machine's byte order.
     [number] = struct.unpack("=I", socket.inet_aton(address))
     wanted = f"{number:08X}:{port:04X}"
-    rows = (line.split()[2:4] for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+    rows = (line.split()[2:4] for line in table.splitlines()[1:])
     return [wanted, _ESTABLISHED] in rows
 
 

@@ -4,6 +4,7 @@ from apps.engine.base import Engine, EngineConfig
 from apps.engine.docker import DockerContainers
 from apps.engine.git import CommandLineGit
 from apps.engine.traefik import Traefik
+from apps.engine.traefik_container import ContainerTraefik
 
 
 def make_engine(config: EngineConfig) -> Engine:
@@ -11,6 +12,6 @@ def make_engine(config: EngineConfig) -> Engine:
     return Engine(
         git=CommandLineGit(),
         containers=DockerContainers(config),
-        proxy=Traefik(config),
+        proxy=ContainerTraefik(config) if config.proxy_host else Traefik(config),
         config=config,
     )

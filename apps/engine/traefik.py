@@ -35,6 +35,8 @@ class Traefik:
         self._dynamic = self._home / "dynamic"
         self._pid_file = self._home / "traefik.pid"
         self._log = self._home / "traefik.log"
+        self._log_hint = f"Its log is {self._log}."
+        self._host = config.proxy_host or "127.0.0.1"
 
     # ---------------------------------------------------------------------------------- process
 
@@ -45,6 +47,20 @@ class Traefik:
         found = self._api("/api/version")
         return str((found or {}).get("Version", ""))
 
+    def prepare(self) -> None:
+        self._write_static()
+
+    def _write_static(self) -> bool:
+        """Write what Traefik reads when it starts; whether that is new."""
+        self._dynamic.mkdir(parents=True, exist_ok=True)
+        (self._home / "new").mkdir(exist_ok=True)
+        static = self._home / "traefik.yml"
+        wanted = self._static_configuration()
+        if static.is_file() and static.read_text() == wanted:
+            return False
+        static.write_text(wanted)
+        return True
+
     def ensure_running(self) -> None:
         """Start Traefik unless this instance's runs with this very configuration.
 
@@ -54,20 +70,15 @@ class Traefik:
             self._ensure_running()
 
     def _ensure_running(self) -> None:
-        self._dynamic.mkdir(parents=True, exist_ok=True)
-        (self._home / "new").mkdir(exist_ok=True)
-        static = self._home / "traefik.yml"
-        wanted = self._static_configuration()
-        same = static.is_file() and static.read_text() == wanted
+        is_new = self._write_static()
         if self.running():
-            if same and self._answers():
+            if not is_new and self._answers():
                 return
             self.stop()
-        static.write_text(wanted)
         self._check_ports()
         self._log.unlink(missing_ok=True)
         process.spawn_detached(
-            [find_traefik(), f"--configfile={static}"],
+            [find_traefik(), f"--configfile={self._home / 'traefik.yml'}"],
             log=self._log,
             pid_file=self._pid_file,
         )
@@ -84,19 +95,23 @@ class Traefik:
         process.end_process(self._pid_file)
 
     def _static_configuration(self) -> str:
-        config = self._config
         text = (SOURCE / "traefik.yml").read_text()
-        # The template's own backticked label name holds no placeholder, so a plain Template does.
-        return string.Template(text).substitute(
-            bind="" if config.bind in ("0.0.0.0", "::") else config.bind,
-            http_port=config.http_port,
-            https_port=config.https_port,
-            probe_port=config.probe_port,
-            api_port=config.proxy_api_port,
-            docker_host=config.docker_host or "unix:///var/run/docker.sock",
-            instance=config.instance,
-            dynamic_dir=self._dynamic,
-        )
+        return string.Template(text).substitute(self._placeholders())
+
+    def _placeholders(self) -> dict[str, object]:
+        config = self._config
+        return {
+            "bind": "" if config.bind in ("0.0.0.0", "::") else config.bind,
+            "inside": self._host,
+            "http_port": config.http_port,
+            "https_port": config.https_port,
+            "probe_port": config.probe_port,
+            "api_port": config.proxy_api_port,
+            "more_entry_points": "",
+            "docker_host": config.docker_host or "unix:///var/run/docker.sock",
+            "constraints": f"Label(`mist.instance`, `{config.instance}`)",
+            "dynamic_dir": self._dynamic,
+        }
 
     def _check_ports(self) -> None:
         config = self._config
@@ -137,17 +152,15 @@ class Traefik:
                 hint="Run ./mist doctor to see which one, then free it or set another.",
                 detail=text,
             )
-        return ProxyUnavailable(
-            "Traefik did not start.", hint=f"Its log is {self._log}.", detail=text
-        )
+        return ProxyUnavailable("Traefik did not start.", hint=self._log_hint, detail=text)
 
     # ----------------------------------------------------------------------------------- probes
 
     def probe(
         self, *, host: str, path: str, timeout: float = 5.0, deadline: Deadline | None = None
     ) -> ProbeResult:
-        port = self._config.probe_port
-        return probe(port=port, host=host, path=path, timeout=timeout, deadline=deadline)
+        where = (self._host, self._config.probe_port)
+        return probe(where, host=host, path=path, timeout=timeout, deadline=deadline)
 
     def connect(
         self, *, address: str, port: int, timeout: float = 5.0, deadline: Deadline | None = None
@@ -207,7 +220,7 @@ class Traefik:
             except TimedOut as error:
                 raise SwitchFailed(
                     "Traefik did not take up the new route in time.",
-                    hint=f"Its log is {self._log}. Deploy again.",
+                    hint=f"{self._log_hint} Deploy again.",
                 ) from error
             time.sleep(POLL_SECONDS)
 
@@ -222,9 +235,12 @@ class Traefik:
         until = time.monotonic() + patience
         while (left := until - time.monotonic()) > 0:
             time.sleep(min(DRAIN_POLL_SECONDS, left))
-            if not is_connected(address, port):
+            if not self._is_connected(address, port):
                 return True
-        return not is_connected(address, port)
+        return not self._is_connected(address, port)
+
+    def _is_connected(self, address: str, port: int) -> bool:
+        return is_connected(address, port, Path("/proc/net/tcp").read_text())
 
     def _routes_path(self, app: str) -> Path:
         if not app.isalnum():
@@ -233,7 +249,7 @@ class Traefik:
 
     def _api(self, path: str) -> dict[str, Any] | None:
         """One object of Traefik's API, None for 404. Raises `ProxyUnavailable`."""
-        connection = http.client.HTTPConnection("127.0.0.1", self._config.proxy_api_port, timeout=5)
+        connection = http.client.HTTPConnection(self._host, self._config.proxy_api_port, timeout=5)
         try:
             connection.request("GET", path)
             response = connection.getresponse()

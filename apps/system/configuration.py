@@ -61,6 +61,8 @@ GROUPS: tuple[tuple[str, str, tuple[Setting, ...]], ...] = (
            "engine.probe_port"),
         _s("MIST_PROXY_API_PORT", "Port of Traefik's API, on 127.0.0.1 only", "8082",
            "engine.proxy_api_port"),
+        _s("MIST_PROXY_HOST", "Where a Traefik answers that is a container of its own", "none",
+           "engine.proxy_host"),
     )),
     ("Deployments", "How much at once, and how long each step may take.", (
         _s("MIST_CONCURRENT_DEPLOYMENTS", "Deployments of different apps at once", "2"),

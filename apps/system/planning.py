@@ -7,6 +7,9 @@ from django.urls import reverse
 
 from apps.engine.host import own_address
 
+WEB_HOST = "mist-web"
+"""What `compose.yaml` calls the containers of the pages, in the network that only parts are in."""
+
 
 def dashboard_url() -> str:
     """`MIST_URL`, else this machine's address and `MIST_PORT`. Without a slash at the end."""
@@ -21,9 +24,11 @@ def dashboard_url() -> str:
 
 
 def local_url() -> str:
-    """Where this machine itself reaches Mist's pages."""
+    """Where this machine itself, or another part of this Mist, reaches Mist's pages."""
     bind = settings.MIST_BIND
     host = "127.0.0.1" if bind in ("", "0.0.0.0", "::") else bind
+    if settings.MIST_ENGINE_CONFIG.proxy_host:
+        host = WEB_HOST
     return (
         f"http://[{host}]:{settings.MIST_PORT}"
         if ":" in host

@@ -224,6 +224,9 @@ def _is_this_machine(request: HttpRequest) -> bool:
     address = request.META.get("REMOTE_ADDR", "")
     if "HTTP_X_FORWARDED_FOR" in request.META or "HTTP_FORWARDED" in request.META:
         return False
+    if settings.MIST_ENGINE_CONFIG.proxy_host:
+        # Only Mist's own parts reach this container, all others by way of Traefik.
+        return True
     try:
         return address == settings.MIST_BIND or ipaddress.ip_address(address).is_loopback
     except ValueError:

@@ -128,10 +128,11 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def serve_git(root: Path) -> Iterator[GitHost]:
+def serve_git(root: Path, address: str = "127.0.0.1") -> Iterator[GitHost]:
+    """Serve on an address of this machine; containers reach that of the engine's bridge."""
     host = GitHost(root, "")
-    server = _Server(("127.0.0.1", 0), _handler(host))
-    host.url = f"http://127.0.0.1:{server.server_port}"
+    server = _Server((address, 0), _handler(host))
+    host.url = f"http://{address}:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:

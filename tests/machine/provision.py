@@ -27,6 +27,7 @@ from apps.engine.deadline import Deadline
 from apps.engine.docker import DockerContainers
 from apps.engine.errors import EngineError, HostProblem
 from apps.engine.install import apt_knows, ensure_engine, is_debian_like
+from tests.machine.split_parts import make_split_parts
 
 PACKAGES = {
     # what apt calls it: a file that shows it is there
@@ -73,6 +74,7 @@ def provision() -> None:
     _make_minbase(client)
     for name, steps in DERIVED.items():
         _derive(client, name, steps)
+    make_split_parts(client, cache=cache(), mirror=_debian_mirror())
     ensure_sample_base(log=print, deadline=Deadline(300, what="Making the sample's base image"))
 
 
@@ -90,7 +92,7 @@ def _install_packages() -> None:
 
 
 def _start_engine() -> None:
-    config = EngineConfig(instance="provision", data_dir=_cache())
+    config = EngineConfig(instance="provision", data_dir=cache())
     containers = DockerContainers(config)
 
     def answers() -> bool:
@@ -124,7 +126,7 @@ def _make_busybox(client: docker.DockerClient) -> None:
 def _make_minbase(client: docker.DockerClient) -> None:
     if _exists(client, MINBASE):
         return
-    kept = _cache() / "minbase-bookworm.tar"
+    kept = cache() / "minbase-bookworm.tar"
     if not kept.is_file():
         print("Bootstrapping Debian (a minute)")
         with tempfile.TemporaryDirectory() as folder:
@@ -154,6 +156,10 @@ def _derive(client: docker.DockerClient, name: str, steps: Sequence[str]) -> Non
         client.images.build(path=folder, tag=name, rm=True, forcerm=True)
 
 
+def _debian_mirror() -> str:
+    return next(iter(_mirror()), "http://deb.debian.org/debian")
+
+
 def _mirror() -> list[str]:
     """The mirror that this machine's apt uses; none for debootstrap's own choice."""
     listed = _run(["apt-cache", "policy"])
@@ -181,7 +187,8 @@ def _exists(client: docker.DockerClient, name: str) -> bool:
     return True
 
 
-def _cache() -> Path:
+def cache() -> Path:
+    """What is kept between runs of the tests."""
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = home / "mist-tests"
     folder.mkdir(parents=True, exist_ok=True)

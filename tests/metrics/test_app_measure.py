@@ -129,7 +129,7 @@ class TestRounds:
         rounds = recorder()
         for second in range(0, 315, 15):
             rounds.record(HOUR + second)
-        assert [s.at for s in Samples.objects.filter(resolution=300)] == [HOUR]
+        assert {s.at for s in Samples.objects.filter(resolution=300)} == {HOUR}
 
     def test_apps_that_should_not_run_are_not_looked_for(self, fake: FakeEngine, web: App) -> None:
         container = make_live(fake, web)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -109,3 +112,26 @@ def mist_pid_file() -> Path:
 def mist_pid() -> int | None:
     """The pid of the Mist that serves this data directory, None when there is none."""
     return process.living_pid(mist_pid_file())
+
+
+def runs_in_parts() -> bool:
+    """Whether this is a Mist whose parts are containers, which compose starts."""
+    return bool(settings.MIST_ENGINE_CONFIG.proxy_host)
+
+
+def take_lock(*, shared: bool) -> int:
+    """One Mist for one data directory: one process that is everything, or parts of one, which
+    share the lock. Returns its handle; it goes with the process. Raises `CommandError`."""
+    path = mist_pid_file().with_name("mist.lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            os.close(handle)
+        way = "./mist down --proxy" if shared else "./mist down, or docker compose down,"
+        raise CommandError(
+            f"Another Mist serves {settings.MIST_DATA_DIR} already. {way} stops it."
+        ) from error
+    return handle

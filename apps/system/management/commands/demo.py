@@ -14,7 +14,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError, CommandParser
 
 from apps.deployments.models import Status
-from apps.system.management.base import MistCommand, first_admin, mist_pid
+from apps.system.management.base import MistCommand, first_admin, mist_pid, runs_in_parts
 from apps.system.management.commands.deploy import watch
 from apps.system.services import demo_start
 
@@ -26,7 +26,7 @@ class Command(MistCommand):
         parser.add_argument("--no-open", action="store_true", help="do not open a browser")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if mist_pid() is None:
+        if mist_pid() is None and not runs_in_parts():
             call_command("up", detach=True, stdout=self.stdout)
         deployment = demo_start(requested_by=first_admin())
         watch(self, deployment, follow=True, quiet=False)
@@ -43,8 +43,9 @@ class Command(MistCommand):
 
 def _see_it_answer(host: str) -> None:
     """One request as a visitor makes it. Raises `CommandError` when it is not answered well."""
+    proxy = settings.MIST_ENGINE_CONFIG.proxy_host or "127.0.0.1"
     request = urllib.request.Request(
-        f"http://127.0.0.1:{settings.MIST_HTTP_PORT}/", headers={"Host": host}
+        f"http://{proxy}:{settings.MIST_HTTP_PORT}/", headers={"Host": host}
     )
     until = time.monotonic() + 5
     while True:

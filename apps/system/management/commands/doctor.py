@@ -45,7 +45,9 @@ class Command(MistCommand):
         yield host.check_buildkit()
         if advice := host.check_live_restore(engine.containers.live_restore):
             yield advice
-        yield boot.check_boot(config.data_dir)
+        if not config.proxy_host:
+            # In a container: what starts with the machine is not seen from here.
+            yield boot.check_boot(config.data_dir)
         yield host.check_proxy(engine.proxy.running())
         yield from host.port_checks(config, settings.MIST_PORT, settings.MIST_BIND)
 

@@ -11,7 +11,7 @@ from apps.deployments.models import UNFINISHED, Deployment
 from apps.engine.connect import get_engine
 from apps.engine.errors import EngineError
 from apps.projects.models import App
-from apps.system.management.base import MistCommand, mist_pid
+from apps.system.management.base import MistCommand, mist_pid, runs_in_parts
 from apps.system.planning import dashboard_url
 
 
@@ -26,13 +26,15 @@ class Command(MistCommand):
         else:
             pid = facts["mist_pid"]
             running = f"running (pid {pid}), {facts['url']}"
-            self.say(f"Mist      {running if pid else 'stopped'}")
+            in_parts = "in containers of its own: docker compose ps"
+            stopped = in_parts if runs_in_parts() else "stopped"
+            self.say(f"Mist      {running if pid else stopped}")
             self.say(f"Traefik   {'running' if facts['proxy'] else 'stopped'}")
             self.say(f"Engine    {facts['engine'] or facts['engine_problem']}")
             self.say(f"Data      {facts['data_dir']}")
             self.say(f"Apps      {facts['apps']}, {facts['apps_running']} running")
             self.say(f"At work   {facts['deployments_unfinished']} deployments")
-        if not facts["mist_pid"]:
+        if not facts["mist_pid"] and not runs_in_parts():
             sys.exit(1)
 
     def _facts(self) -> dict[str, object]:

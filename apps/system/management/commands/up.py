@@ -20,7 +20,13 @@ from apps.engine import boot, host, install, process
 from apps.engine.connect import get_engine
 from apps.engine.errors import EngineError
 from apps.engine.style import build_style
-from apps.system.management.base import MistCommand, mist_pid, mist_pid_file
+from apps.system.management.base import (
+    MistCommand,
+    mist_pid,
+    mist_pid_file,
+    runs_in_parts,
+    take_lock,
+)
 from apps.system.planning import dashboard_url, local_url, setup_link
 from apps.system.services import setup_token
 
@@ -41,14 +47,22 @@ class Command(MistCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if mist_pid() is not None:
+        is_part = runs_in_parts()
+        if mist_pid() is not None and not is_part:
             self.say(f"Mist is running already: {dashboard_url()}")
             self._say_setup_link()
             return
+        if not options["prepare"] or is_part:
+            # Before anything is touched; what serves afterwards takes the lock for itself.
+            os.close(take_lock(shared=is_part))
         self._check_host()
         self._prepare_engine()
         self._prepare_files()
-        get_engine().proxy.ensure_running()
+        if is_part:
+            # Compose starts it, once this is done.
+            get_engine().proxy.prepare()
+        else:
+            get_engine().proxy.ensure_running()
         if options["prepare"]:
             self.say("Everything is set up.")
             return

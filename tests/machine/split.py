@@ -1,0 +1,142 @@
+"""Mist in parts: `compose.yaml` with Compose 2, on free ports and a data directory of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import docker
+from docker.models.containers import Container
+
+from tests.machine.live import LiveMist
+from tests.machine.provision import cache
+from tests.machine.split_parts import MIST_IMAGE, PARTS_IMAGE, ROOT, compose_program
+from tests.machine.world import sweep
+
+_ROWS = """
+import json
+from apps.deployments.models import Deployment
+names = ("id", "number", "status", "owner", "container_id")
+print(json.dumps(list(Deployment.objects.order_by("id").values(*names))))
+"""
+
+
+@dataclass
+class SplitMist:
+    """Its parts, in containers."""
+
+    host: LiveMist
+    """The same data directory, ports and settings for `./mist` on the machine."""
+    project: str
+    env: dict[str, str]
+
+    def compose(self, *words: str, timeout: float = 180) -> str:
+        """Compose with these words; what it printed. Raises `AssertionError` when it fails."""
+        argv = [str(compose_program(cache())), "--project-name", self.project, *words]
+        done = subprocess.run(
+            argv, cwd=ROOT, env=self.env, capture_output=True, text=True, timeout=timeout
+        )
+        assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def up(self, **scale: int) -> None:
+        sizes = [f"--scale={name}={count}" for name, count in scale.items()]
+        self.compose("up", "--detach", "--no-build", "--wait", *sizes)
+
+    def run(self, *words: str) -> str:
+        """`mist` inside the container that no test ends."""
+        return self.compose("exec", "-T", "beat", "mist", *words)
+
+    def ask(self, code: str) -> Any:
+        """The JSON that a piece of Python prints inside of Mist."""
+        return json.loads(self.run("shell", "-v", "0", "-c", code))
+
+    def deployments(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.ask(_ROWS)
+        return found
+
+    def containers(self, part: str) -> list[Container]:
+        """The running ones of a part."""
+        client = docker.from_env()
+        labels = [
+            f"com.docker.compose.project={self.project}",
+            f"com.docker.compose.service={part}",
+        ]
+        return client.containers.list(filters={"label": labels})
+
+    def dashboard(self) -> int:
+        """The status of the login page through Traefik, 0 when nobody answers."""
+        try:
+            with urllib.request.urlopen(f"{self.host.url}/login/", timeout=5) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+        except OSError:
+            return 0
+
+    def instance(self) -> str:
+        return (self.host.data_dir / "instance").read_text().strip()
+
+    def apps(self) -> list[Container]:
+        """Every container that this Mist made, running or not."""
+        label = f"mist.instance={self.instance()}"
+        return docker.from_env().containers.list(all=True, filters={"label": label})
+
+
+@contextmanager
+def split_mist(host: LiveMist, **settings: str) -> Iterator[SplitMist]:
+    """Not started yet; afterwards nothing of it is left."""
+    images = {
+        "MIST_IMAGE": MIST_IMAGE,
+        **dict.fromkeys(
+            ("MIST_TRAEFIK_IMAGE", "MIST_REDIS_IMAGE", "MIST_POSTGRES_IMAGE"), PARTS_IMAGE
+        ),
+    }
+    split = SplitMist(host, f"mist-split-{host.env['MIST_PORT']}", host.env | images | settings)
+    try:
+        yield split
+    finally:
+        split.compose("--profile", "postgres", "down", "--volumes", "--timeout", "1")
+        if (host.data_dir / "instance").is_file():
+            sweep(split.instance())
+
+
+@dataclass
+class Probing:
+    asked: int = 0
+    failures: int = 0
+    last: str = ""
+
+
+@contextmanager
+def probing(mist: LiveMist, host: str, *, most: int = 3000) -> Iterator[Probing]:
+    """One visitor of the app on this machine, ten times a second, `most` times at most."""
+    seen, over = Probing(), threading.Event()
+
+    def visit() -> None:
+        while not over.is_set() and seen.asked < most:
+            try:
+                status, body = mist.visit(host)
+            except OSError as error:
+                status, body = 0, repr(error)
+            seen.asked += 1
+            if status != 200:
+                seen.failures += 1
+                seen.last = f"{time.strftime('%X')} {status} {body[:200]}"
+            over.wait(0.1)
+
+    thread = threading.Thread(target=visit)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        thread.join()
