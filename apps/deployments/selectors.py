@@ -16,7 +16,6 @@ from apps.accounts.models import User
 from apps.deployments import changes
 from apps.deployments.changes import Change, Record
 from apps.deployments.models import (
-    POST_DEPLOY_OPEN,
     RUNNING,
     UNFINISHED,
     Deployment,
@@ -216,9 +215,9 @@ def abandoned(*, owner: str, alone: bool, busy: Collection[int] = frozenset()) -
 
 def unretired(*, owner: str, alone: bool, busy: Collection[int] = frozenset()) -> list[Deployment]:
     """Deployments that went live and whose worker ended before it had taken the old version away
-    and run the post-deploy command. As `abandoned` otherwise."""
-    waits = Q(status=Status.RETIRED, post_deploy__in=POST_DEPLOY_OPEN)
-    rows = Deployment.objects.filter(_dead_lease(owner, alone), Q(status=Status.LIVE) | waits)
+    and run the post-deploy command; some have been replaced since. As `abandoned` otherwise."""
+    once_live = Q(status__in=(Status.LIVE, Status.RETIRED))
+    rows = Deployment.objects.filter(_dead_lease(owner, alone), once_live)
     return list(rows.exclude(owner="").exclude(pk__in=busy).select_related("app__project"))
 
 

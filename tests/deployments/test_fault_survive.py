@@ -8,8 +8,9 @@ import pytest
 from channels.layers import channel_layers
 from django.db import OperationalError
 
-from apps.deployments import events, pipeline, reconciliation
+from apps.deployments import events, lifecycle, pipeline, reconciliation
 from apps.deployments.models import Deployment, Status
+from apps.deployments.selectors import unretired
 from apps.deployments.services import deployment_rollback
 from apps.deployments.tasks import claim_next
 from apps.engine.errors import EngineUnavailable
@@ -107,3 +108,18 @@ def test_going_live_and_the_apps_own_state_are_one_step(fake: FakeEngine, web: A
     deploy(web)
     web.refresh_from_db()
     assert (web.wanted, web.observed) == (App.Wanted.RUNNING, App.Observed.RUNNING)
+
+
+def test_one_that_was_replaced_while_its_worker_was_dead_is_let_go_of(
+    fake: FakeEngine, web: App
+) -> None:
+    first = deploy(web)
+    deploy(web)
+    # As a process leaves it that is killed while an old version drains, beside a newer one.
+    Deployment.objects.filter(pk=first.pk).update(owner="dead")
+    [left] = unretired(owner="new", alone=True)
+    lifecycle.take_over(left, owner="new")
+    pipeline.retire(left)
+    first.refresh_from_db()
+    assert (first.status, first.owner) == (Status.RETIRED, "")
+    assert unretired(owner="new", alone=True) == []
