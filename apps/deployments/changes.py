@@ -17,11 +17,13 @@ from typing import Any
 
 from django.utils.crypto import salted_hmac
 
+from apps.deployments.holdings import NOTHING_HELD, Holdings, differing
 from apps.projects.models import App, EnvironmentVariable
 
 Record = Mapping[str, Any]
-"""settings: name → value; environment: when variables last changed; key: which key made the
-fingerprints; variables: name → [fingerprint, scope]."""
+"""settings: name → value; environment: when variables, volumes or ports last changed; volumes and
+ports: see `holdings`; key: which key made the fingerprints; variables: name → [fingerprint,
+scope]."""
 
 LABELS = {
     "repository": "Repository",
@@ -110,17 +112,20 @@ def app_as_of(app: App, made_from: Record | None) -> App:
 
 
 def environment_of(app: App) -> str:
-    """When the variables last changed: the same text means the same variables."""
+    """When variables, volumes or ports last changed: the same text means the same ones."""
     changed: dt.datetime | None = app.environment_changed_at
     return changed.isoformat() if changed else ""
 
 
-def record(app: App, variables: Iterable[EnvironmentVariable]) -> dict[str, Any]:
-    """What a deployment of the app is made from. `variables` must have been read after `app`: then
-    a change in between is seen as one later."""
+def record(
+    app: App, variables: Iterable[EnvironmentVariable], held: Holdings = NOTHING_HELD
+) -> dict[str, Any]:
+    """What a deployment of the app is made from. `variables` and what is `held` must have been
+    read after `app`: then a change in between is seen as one later."""
     return {
         "settings": settings_of(app),
         "environment": environment_of(app),
+        **held.as_record(),
         "key": _fingerprint(app, "", ""),
         "variables": {v.name: [_fingerprint(app, v.name, v.value), _scope(v)] for v in variables},
     }
@@ -149,8 +154,13 @@ def unpack_variables(text: str) -> list[EnvironmentVariable]:
 
 
 def difference(before: Record, now: Record) -> list[Change]:
-    """What changed from the one record to the other: settings first, then variables by name."""
-    return [*_settings(before["settings"], now["settings"]), *_variables(before, now)]
+    """What changed from the one record to the other: settings first, volumes and ports, then
+    variables by name."""
+    return [
+        *_settings(before["settings"], now["settings"]),
+        *(Change(name, what) for name, what in differing(before, now)),
+        *_variables(before, now),
+    ]
 
 
 def same_source(before: Record, app: App) -> bool:

@@ -112,6 +112,11 @@ class Deployment(models.Model):
     failure_hint = models.TextField(blank=True, default="")
     failure_detail = models.TextField(blank=True, default="")
 
+    gap_began_at = models.DateTimeField(null=True, blank=True, editable=False)
+    """When it stopped the running version to make way; that one comes back if this fails."""
+    gap_seconds = models.FloatField(null=True, blank=True, editable=False)
+    """From then until its own version took over."""
+
     post_deploy = models.CharField(
         max_length=10, choices=PostDeploy.choices, blank=True, default=PostDeploy.NONE
     )

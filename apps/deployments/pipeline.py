@@ -18,6 +18,7 @@ from apps.deployments import changes, lifecycle, planning
 from apps.deployments.archive import keep_output
 from apps.deployments.checking import check, look_at
 from apps.deployments.endings import AWAY_SECONDS, begin_again, end_badly, own_fault
+from apps.deployments.holdings import holdings_of
 from apps.deployments.lifecycle import Overtaken
 from apps.deployments.models import Deployment, Status
 from apps.deployments.release import after_going_live, release
@@ -109,13 +110,14 @@ def resume_switch(deployment: Deployment) -> bool:
 
 
 def take_stock(work: Work) -> None:
-    """Read the variables once and record what this deployment is made from."""
+    """Read variables, volumes and ports once and record what this deployment is made from."""
     deployment, source = work.deployment, work.deployment.source
     if source is not None and deployment.takes_old_variables:
         work.variables = changes.unpack_variables(source.variables)
     else:
         work.variables = list(work.app.variables.all())
-    made_from = changes.record(work.app, work.variables)
+    work.held = holdings_of(work.app)
+    made_from = changes.record(work.app, work.variables, work.held)
     if source is not None:
         made_from = changes.record_of_rollback(made_from, source.made_from)
     if deployment.takes_old_variables:
@@ -197,7 +199,7 @@ def start_others(work: Work) -> None:
 def _start_container(work: Work, port: int | None) -> Container:
     app = work.app
     spec = planning.container_spec(
-        work.deployment, port=port, variables=work.variables, replica=work.replica
+        work.deployment, port=port, variables=work.variables, held=work.held, replica=work.replica
     )
     at = "no port" if port is None else f"port {port}"
     work.say(f"Starting {spec.name}: {app.memory_mb} MB memory, {app.cpus} CPU, {at}")

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from django.conf import settings
 
+from apps.deployments.holdings import NOTHING_HELD, Holdings
 from apps.deployments.models import Deployment
 from apps.engine.base import BuildSpec, Container, ContainerSpec, ContainerStatus
 from apps.engine.labels import probe_labels
@@ -115,6 +116,7 @@ def container_spec(
     port: int | None,
     variables: Iterable[EnvironmentVariable],
     replica: int = 1,
+    held: Holdings = NOTHING_HELD,
 ) -> ContainerSpec:
     """The app's container number `replica`. Without a port the proxy does not know it."""
     app = deployment.app
@@ -140,6 +142,8 @@ def container_spec(
         restart=app.restart_policy,
         stop_signal=app.stop_signal,
         stop_timeout=stop_seconds(app),
+        volumes=held.mounts(app, {**instance_labels(), "mist.app": str(app.pk)}),
+        ports=held.published() if replica == 1 else (),
     )
 
 
@@ -149,11 +153,14 @@ def command_spec(
     *,
     port: int | None,
     variables: Iterable[EnvironmentVariable],
+    held: Holdings = NOTHING_HELD,
 ) -> ContainerSpec:
     """A container that runs `command` (words as a shell splits them) once, with all that the app's
-    own container has but visitors. Raises `InvalidSource` for a command that cannot be split."""
+    own container has, volumes too, but visitors and ports of the server. Raises `InvalidSource`
+    for a command that cannot be split."""
     return replace(
-        container_spec(deployment, port=port, variables=variables),
+        container_spec(deployment, port=port, variables=variables, held=held),
+        ports=(),
         name=f"{deployment.container_name}-command",
         labels=command_labels(deployment),
         restart=App.RestartPolicy.NEVER.value,

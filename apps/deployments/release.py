@@ -6,6 +6,7 @@ import logging
 from collections import deque
 
 from apps.deployments import changes, lifecycle, planning
+from apps.deployments.holdings import holdings_then
 from apps.deployments.models import PostDeploy, Status
 from apps.deployments.work import Work
 from apps.engine.base import Outcome
@@ -58,6 +59,7 @@ def remove_commands(work: Work) -> None:
 def _try_post_deploy(work: Work) -> str:
     """Why it failed, empty when it did not."""
     work.variables = changes.unpack_variables(work.deployment.variables)
+    work.held = holdings_then(work.deployment.made_from or {})
     # Who wanted to cancel was too late: this ends by itself or by its limit.
     deadline = Deadline(work.app.command_seconds, what=POST_DEPLOY)
     try:
@@ -78,7 +80,9 @@ def _end(work: Work, failure: str) -> None:
 def _run(work: Work, what: str, command: str, deadline: Deadline) -> None:
     containers = work.engine.containers
     port = planning.choose_port(work.app, containers.exposed_ports(work.deployment.image))
-    spec = planning.command_spec(work.deployment, command, port=port, variables=work.variables)
+    spec = planning.command_spec(
+        work.deployment, command, port=port, variables=work.variables, held=work.held
+    )
     containers.ensure_network(spec.network, labels=planning.instance_labels())
     work.say(f"{what.removeprefix('The ').capitalize()}: {command}")
     last: deque[str] = deque(maxlen=LAST_LINES)

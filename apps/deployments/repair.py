@@ -8,6 +8,7 @@ from django.conf import settings
 
 from apps.deployments import changes, lifecycle, planning
 from apps.deployments.archive import keep_output
+from apps.deployments.holdings import holdings_of, holdings_then
 from apps.deployments.models import Deployment
 from apps.deployments.observation import containers_of, forget_deaths
 from apps.deployments.planning import Repair
@@ -62,10 +63,11 @@ def _start_again(live: Deployment, replica: int, old: Container | None) -> None:
     live.app = changes.app_as_of(live.app, live.made_from)
     if live.made_from is not None:
         variables = changes.unpack_variables(live.variables)
+        held = holdings_then(live.made_from)
     else:
-        variables = list(live.app.variables.all())
+        variables, held = list(live.app.variables.all()), holdings_of(live.app)
     port = live.port or planning.choose_port(live.app, containers.exposed_ports(live.image))
-    spec = planning.container_spec(live, port=port, variables=variables, replica=replica)
+    spec = planning.container_spec(live, port=port, variables=variables, held=held, replica=replica)
     containers.ensure_network(spec.network, labels=planning.instance_labels())
     logger.warning("App %s: %s is started again from its image", live.app, spec.name)
     container = containers.start(spec)

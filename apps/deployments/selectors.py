@@ -15,6 +15,7 @@ from django.utils import timezone
 from apps.accounts.models import User
 from apps.deployments import changes
 from apps.deployments.changes import Change, Record
+from apps.deployments.holdings import holdings_of
 from apps.deployments.models import (
     RUNNING,
     UNFINISHED,
@@ -22,7 +23,7 @@ from apps.deployments.models import (
     EngineState,
     Status,
 )
-from apps.projects.models import App, EnvironmentVariable
+from apps.projects.models import App, EnvironmentVariable, HostPort, Volume
 from apps.projects.selectors import apps_visible_to
 
 LEASE_SECONDS = 20
@@ -136,9 +137,15 @@ def engine_problem() -> EngineProblem | None:
 
 
 def with_state(apps: QuerySet[App]) -> QuerySet[App]:
-    """Annotate `active_status`: the status of an unfinished deployment, or None."""
+    """Annotate `active_status`: the status of an unfinished deployment, or None; and
+    `holds_something`: whether it has a volume or a port of the server."""
     newest = Deployment.objects.filter(app=OuterRef("pk"), status__in=UNFINISHED).order_by("-id")
-    return apps.annotate(active_status=Subquery(newest.values("status")[:1]))
+    volumes = Volume.objects.filter(app=OuterRef("pk"))
+    ports = HostPort.objects.filter(app=OuterRef("pk"))
+    return apps.annotate(
+        active_status=Subquery(newest.values("status")[:1]),
+        holds_something=Exists(volumes) | Exists(ports),
+    )
 
 
 def with_records(apps: QuerySet[App]) -> QuerySet[App]:
@@ -167,7 +174,8 @@ def unapplied(app: App, variables: Iterable[EnvironmentVariable] | None = None) 
     if live["environment"] == changes.environment_of(app):
         now = {**live, "settings": changes.settings_of(app)}
     else:
-        now = changes.record(app, app.variables.all() if variables is None else variables)
+        read = app.variables.all() if variables is None else variables
+        now = changes.record(app, read, holdings_of(app))
     found = changes.difference(live, now)
     active: Record | None = app.active_record  # type: ignore[attr-defined]
     waiting = app.active_status == Status.QUEUED  # type: ignore[attr-defined]

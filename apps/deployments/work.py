@@ -14,6 +14,7 @@ from django.db import connection
 from django.db.utils import Error as DatabaseError
 
 from apps.deployments import events, lifecycle
+from apps.deployments.holdings import NOTHING_HELD, Holdings
 from apps.deployments.logs import BuildLog, log_path
 from apps.deployments.models import Deployment, Status
 from apps.engine.base import Engine
@@ -44,6 +45,8 @@ class Work:
     """As they were when the work began: the build and the container get the same."""
     replica: int = 1
     """Which of the deployment's containers is being started and checked."""
+    held: Holdings = NOTHING_HELD
+    """Volumes and ports, likewise."""
 
     def say(self, text: str) -> None:
         """Mist's own words in the log."""

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Protocol
 
 from apps.engine.deadline import Deadline
 from apps.engine.disk import EngineDisk, StoredNetwork
+from apps.engine.holdings import PublishedPort, VolumeMount
 from apps.engine.usage import Usage
 
 LineSink = Callable[[str], None]
@@ -120,6 +121,9 @@ class ContainerSpec:
     """Empty for the image's own."""
     argv: tuple[str, ...] = ()
     """What runs in place of the image's ENTRYPOINT and CMD together; empty for those."""
+    volumes: tuple[VolumeMount, ...] = ()
+    ports: tuple[PublishedPort, ...] = ()
+    """No two running containers have the same one."""
 
 
 class ContainerStatus(enum.StrEnum):

@@ -12,6 +12,7 @@ from docker.types import LogConfig
 
 from apps.engine.base import ContainerSpec
 from apps.engine.errors import EngineError, StartFailed
+from apps.engine.volumes import bindings, ensure_volumes, exposed, mounts, port_taken
 
 CAPABILITIES = (
     # What usual images need between their first process and the user they drop to (nginx,
@@ -28,7 +29,8 @@ LOG_CONFIG = LogConfig(type="json-file", config={"max-size": "10m", "max-file": 
 
 
 def create_container(client: docker.DockerClient, spec: ContainerSpec) -> Container:
-    """Create, not start. Raises what the SDK raises."""
+    """Create, with the volumes that are not there yet; not start. Raises what the SDK raises."""
+    ensure_volumes(client, spec.volumes)
     # The SDK's plain `containers.create` knows no grace time.
     api = client.api
     networks: Any = {spec.network: api.create_endpoint_config()}
@@ -41,6 +43,7 @@ def create_container(client: docker.DockerClient, spec: ContainerSpec) -> Contai
         labels=dict(spec.labels),
         stop_signal=spec.stop_signal or None,
         stop_timeout=spec.stop_timeout,
+        ports=exposed(spec.ports) or None,
         networking_config=api.create_networking_config(networks),
         host_config=api.create_host_config(
             network_mode=spec.network,
@@ -54,6 +57,8 @@ def create_container(client: docker.DockerClient, spec: ContainerSpec) -> Contai
             nano_cpus=int(spec.cpus * 1_000_000_000),
             restart_policy={"Name": spec.restart},
             log_config=LOG_CONFIG,
+            mounts=mounts(spec.volumes),
+            port_bindings=bindings(spec.ports),
         ),
     )
     return client.containers.get(made["Id"])
@@ -70,6 +75,12 @@ def start_failed(error: APIError) -> EngineError:
         return StartFailed(
             "The container's start command does not exist in the image.",
             hint="Check CMD and ENTRYPOINT in the Dockerfile.",
+            detail=text,
+        )
+    if port := port_taken(text):
+        return StartFailed(
+            f"Port {port} of the server is taken by another program.",
+            hint="Stop that program, or publish the app on another port in its settings.",
             detail=text,
         )
     return StartFailed("The engine could not start the container.", detail=text)

@@ -96,6 +96,7 @@ class FakeContainers(FakeWorld):
             if self.all[container_id].status is not ContainerStatus.RUNNING:
                 if self.specs[container_id].network not in self.networks:
                     raise StartFailed("The container's network is gone.")
+                self._take_ports(self.specs[container_id])
                 running = ContainerStatus.RUNNING
                 self._set(container_id, status=running, exit_code=None, out_of_memory=False)
                 self._emit("start", self.all[container_id])

@@ -112,6 +112,15 @@ class FakeWorld(FakeStorage):
             self._events.append(event)
             self._grown.notify_all()
 
+    def _take_ports(self, spec: ContainerSpec) -> None:
+        """Raises `StartFailed` when another container that runs has one of them."""
+        wanted = {(one.port, one.protocol) for one in spec.ports}
+        for key, other in self.specs.items():
+            taken = wanted & {(one.port, one.protocol) for one in other.ports}
+            if taken and other.name != spec.name and self._runs(key):
+                port = min(taken)[0]
+                raise StartFailed(f"Port {port} of the server is taken by another program.")
+
     def _make(self, spec: ContainerSpec) -> Container:
         with self._lock:
             for old in [c for c in self.all.values() if c.name == spec.name]:
@@ -120,6 +129,8 @@ class FakeWorld(FakeStorage):
                 raise StartFailed(f"There is no image {spec.image}.")
             if spec.network not in self.networks:
                 raise StartFailed(f"There is no network {spec.network}.")
+            self._take_ports(spec)
+            self.volumes |= {one.volume: dict(one.labels) for one in spec.volumes}
             number = next(self._ids)
             container = Container(
                 id=f"{number:064x}",

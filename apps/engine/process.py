@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -89,14 +90,34 @@ def _reap(pid: int) -> None:
         pass
 
 
-def holder_of_port(port: int) -> str:
-    """Name and pid of the program that listens on a TCP port, empty when nobody may know."""
+def holder_of_port(port: int, *, protocol: str = "tcp") -> str:
+    """Name and pid of the program that listens on a port (`tcp` or `udp`), empty when nobody may
+    know."""
     try:
-        for connection in psutil.net_connections(kind="tcp"):
-            if connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,):
+        for connection in psutil.net_connections(kind=protocol):
+            listens = connection.status == psutil.CONN_LISTEN or protocol == "udp"
+            if listens and not connection.raddr and connection.laddr[1:] == (port,):
                 if connection.pid is None:
                     return ""
                 return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
     except psutil.Error:
         pass
+    return ""
+
+
+def who_holds(port: int, *, protocol: str, address: str) -> str:
+    """Who keeps others from listening on a port of that address (empty for all addresses), in
+    words; empty when the port is free."""
+    kind = socket.SOCK_DGRAM if protocol == "udp" else socket.SOCK_STREAM
+    try:
+        with socket.socket(socket.AF_INET, kind) as trial:
+            if kind is socket.SOCK_STREAM:
+                # A connection that has just ended holds nothing. With UDP it would mean to share.
+                trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind((address, port))
+    except PermissionError:
+        # This user may not try it, the engine may.
+        return holder_of_port(port, protocol=protocol)
+    except OSError:
+        return holder_of_port(port, protocol=protocol) or "another program"
     return ""

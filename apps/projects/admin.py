@@ -11,8 +11,13 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from apps.deployments.services import app_delete
-from apps.projects.models import App, EnvironmentVariable, Project
-from apps.projects.services import project_delete, variable_delete
+from apps.projects.models import App, EnvironmentVariable, HostPort, Project, Volume
+from apps.projects.services import (
+    host_port_remove,
+    project_delete,
+    variable_delete,
+    volume_remove,
+)
 
 
 class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -68,3 +73,23 @@ class EnvironmentVariableAdmin(ReadOnly):
 
     def delete_model(self, request: HttpRequest, obj: EnvironmentVariable) -> None:
         variable_delete(variable=obj)
+
+
+@admin.register(Volume)
+class VolumeAdmin(ReadOnly):
+    list_display = ("volume_name", "app", "path", "created_at", "created_by")
+    list_select_related = ("app__project", "created_by")
+    search_fields = ("name", "app__slug", "app__project__slug")
+
+    def delete_model(self, request: HttpRequest, obj: Volume) -> None:
+        volume_remove(volume=obj)
+
+
+@admin.register(HostPort)
+class HostPortAdmin(ReadOnly):
+    list_display = ("__str__", "app", "container_port", "reach", "created_at", "created_by")
+    list_select_related = ("app__project", "created_by")
+    search_fields = ("port", "app__slug", "app__project__slug")
+
+    def delete_model(self, request: HttpRequest, obj: HostPort) -> None:
+        host_port_remove(host_port=obj)

@@ -26,8 +26,9 @@ from apps.projects import services
 from apps.projects.confirmation import Question, ask
 from apps.projects.environment_forms import DeleteForm, PasteForm, VariableForm
 from apps.projects.forms import AppForm
-from apps.projects.models import App, EnvironmentVariable
-from apps.projects.selectors import apps_visible_to, variables_of
+from apps.projects.holding_forms import HostPortForm, VolumeForm
+from apps.projects.models import App, EnvironmentVariable, HostPort, Volume
+from apps.projects.selectors import apps_visible_to, host_ports_of, variables_of, volumes_of
 
 RECENT = 5
 """Deployments on the overview."""
@@ -218,11 +219,19 @@ def variable_delete(request: HttpRequest, project: str, app: str, pk: int) -> Ht
 # --------------------------------------------------------------------------------------- settings
 
 
-def _settings_page(request: HttpRequest, app: App, **more: Any) -> HttpResponse:
-    context = {
+def settings_page(request: HttpRequest, app: App, **more: Any) -> HttpResponse:
+    """The app's settings, with forms in `more` in place of empty ones."""
+    volumes, host_ports = list[Volume](), list[HostPort]()
+    if app.holds_something:  # type: ignore[attr-defined]
+        volumes, host_ports = list(volumes_of(app)), list(host_ports_of(app))
+    context: dict[str, Any] = {
         **app_frame(app, "Settings"),
         "form": AppForm(project=app.project, instance=app),
         "deletion": DeleteForm(app=app),
+        "volumes": volumes,
+        "volume_form": VolumeForm(app=app),
+        "host_ports": host_ports,
+        "host_port_form": HostPortForm(app=app),
     }
     context |= more
     return render_page(request, "app_settings.html", context, parts="_app_head.html")
@@ -234,7 +243,7 @@ def app_settings(request: HttpRequest, project: str, app: str) -> HttpResponse:
     found = find_app(request, project, app)
     form = AppForm(request.POST or None, project=found.project, instance=found)
     if not form.is_valid():
-        return _settings_page(request, found, form=form)
+        return settings_page(request, found, form=form)
     services.app_update(app=found, **form.settings())
     messages.success(request, "Saved. The settings count from the next deployment on.")
     return redirect("app_settings", project, app)
@@ -245,7 +254,7 @@ def app_delete(request: HttpRequest, project: str, app: str) -> HttpResponse:
     found = find_app(request, project, app)
     form = DeleteForm(request.POST, app=found)
     if not form.is_valid():
-        return _settings_page(request, found, deletion=form)
+        return settings_page(request, found, deletion=form)
     deployment_services.app_delete(app=found)
     messages.success(request, f"{found} was deleted. Its container and files follow in a moment.")
     return redirect("project", project)

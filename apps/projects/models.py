@@ -9,6 +9,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils import timezone
 
+from apps.engine.holdings import MAX_MOUNT_PATH
 from apps.projects.fields import EncryptedTextField
 
 DNS_LABEL_MAX = 63  # RFC 1035, section 2.3.4
@@ -91,6 +92,13 @@ class App(models.Model):
         ON_FAILURE = "on-failure", "Only after a failure"
         NEVER = "no", "Never"
 
+    class ReleaseMode(models.TextChoices):
+        """Whether the running version ends before a new one starts."""
+
+        AUTOMATIC = "automatic", "Automatic: stop first if it has a volume or a server port"
+        NO_GAP = "no-gap", "Without a gap: the new version starts beside the old one"
+        STOP = "stop", "Stop first: the old version ends before the new one starts"
+
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="apps")
     slug = models.SlugField("name", max_length=40)
     label = models.CharField(max_length=DNS_LABEL_MAX, unique=True, editable=False)
@@ -118,6 +126,9 @@ class App(models.Model):
     command_seconds = models.PositiveIntegerField("command time limit", default=600)
     drain_seconds = models.PositiveIntegerField("drain time", null=True, blank=True)
     """None for MIST_DRAIN_SECONDS."""
+    release_mode = models.CharField(
+        max_length=10, choices=ReleaseMode.choices, default=ReleaseMode.AUTOMATIC
+    )
     stop_signal = models.CharField(
         max_length=10, blank=True, choices=StopSignal.choices, default=StopSignal.IMAGE
     )
@@ -208,3 +219,72 @@ class EnvironmentVariable(models.Model):
         if self.at_runtime and self.at_build:
             return "Build and runtime"
         return "Build" if self.at_build else "Runtime"
+
+
+class Volume(models.Model):
+    """A folder of the app's container that outlives it. Without the row the data stays: only a
+    person removes it, by hand."""
+
+    app = models.ForeignKey(App, on_delete=models.CASCADE, related_name="volumes")
+    name = models.CharField(max_length=40)
+    path = models.CharField(max_length=MAX_MOUNT_PATH)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+
+    class Meta:
+        ordering = ("name",)
+        constraints = (
+            models.UniqueConstraint(fields=("app", "name"), name="volume_name_once_per_app"),
+            models.UniqueConstraint(fields=("app", "path"), name="volume_path_once_per_app"),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def volume_name(self) -> str:
+        """What the engine calls it. An app's key is never used again, nor is the data of one that
+        was deleted."""
+        return volume_name(self.app_id, self.name)
+
+
+def volume_name(app_id: int, name: str) -> str:
+    return f"mist-{settings.MIST_ENGINE_CONFIG.instance}-{app_id}-{name}"
+
+
+class HostPort(models.Model):
+    """A port of the server that leads to the app's container, past the proxy."""
+
+    class Protocol(models.TextChoices):
+        TCP = "tcp", "TCP"
+        UDP = "udp", "UDP"
+
+    class Reach(models.TextChoices):
+        """Who can come to it. What is meant for everybody is said: a database that nobody guards
+        is found within minutes, and the engine opens its ports past the server's firewall."""
+
+        LOCAL = "local", "This server only (127.0.0.1)"
+        EVERYWHERE = "everywhere", "Everyone who reaches this server"
+
+    app = models.ForeignKey(App, on_delete=models.CASCADE, related_name="host_ports")
+    port = models.PositiveIntegerField(
+        "server port", validators=[MinValueValidator(1), MaxValueValidator(65535)]
+    )
+    protocol = models.CharField(max_length=3, choices=Protocol.choices, default=Protocol.TCP)
+    container_port = models.PositiveIntegerField(
+        validators=[MinValueValidator(1), MaxValueValidator(65535)]
+    )
+    reach = models.CharField(max_length=10, choices=Reach.choices, default=Reach.LOCAL)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+
+    class Meta:
+        ordering = ("port", "protocol")
+        constraints = (models.UniqueConstraint(fields=("port", "protocol"), name="host_port_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.port}/{self.protocol}"

@@ -85,6 +85,11 @@ class ReleaseForm(forms.Form):
         "Interval", "Between two tries. Empty: often at first, then each 2 s.", 1, 300
     )
     health_timeout = _number("Answer time", "A try that takes longer has failed.", 1, 60)
+    release_mode = _choice(
+        "Release mode",
+        "Versions that cannot run at the same time need a stop: visitors get a 503 meanwhile.",
+        App.ReleaseMode.choices,
+    )
     release_command = _command(
         "Release command",
         "Runs once in the new version before it starts. If it fails, the old version serves on. "
@@ -156,6 +161,16 @@ class ReleaseForm(forms.Form):
 
     def clean_command_seconds(self) -> int:
         return int(self.given("command_seconds"))
+
+    def clean_release_mode(self) -> str:
+        mode = str(self.given("release_mode"))
+        app = self.instance
+        if mode == App.ReleaseMode.NO_GAP and app is not None and app.host_ports.exists():
+            raise ValidationError(
+                "The app has a port of the server, which two versions cannot have at once. "
+                "Remove the port first, or choose another mode."
+            )
+        return mode
 
     def clean_release_command(self) -> str:
         return str(checked(check_command, self.cleaned_data["release_command"]))

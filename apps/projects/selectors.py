@@ -6,7 +6,7 @@ from __future__ import annotations
 from django.db.models import Count, Q, QuerySet
 
 from apps.accounts.models import User
-from apps.projects.models import App, EnvironmentVariable, Project
+from apps.projects.models import App, EnvironmentVariable, HostPort, Project, Volume
 
 
 def projects_visible_to(user: User) -> QuerySet[Project]:
@@ -24,6 +24,15 @@ def apps_visible_to(user: User) -> QuerySet[App]:
 
 def variables_of(app: App) -> QuerySet[EnvironmentVariable]:
     return EnvironmentVariable.objects.filter(app=app).select_related("changed_by").order_by("name")
+
+
+def volumes_of(app: App) -> QuerySet[Volume]:
+    return Volume.objects.filter(app=app).select_related("created_by").order_by("name")
+
+
+def host_ports_of(app: App) -> QuerySet[HostPort]:
+    ports = HostPort.objects.filter(app=app)
+    return ports.select_related("created_by").order_by("port", "protocol")
 
 
 def app_by_path(path: str) -> App | None:

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.deployments import events
-from apps.projects.models import App, EnvironmentVariable, Project, address_label
+from apps.projects.models import App, EnvironmentVariable, HostPort, Project, Volume, address_label
 
 
 def project_create(*, slug: str, created_by: User | None) -> Project:
@@ -132,7 +132,60 @@ def variable_delete(*, variable: EnvironmentVariable) -> None:
         _environment_changed(variable.app)
 
 
+def volume_add(*, app: App, name: str, path: str, created_by: User | None) -> Volume:
+    """One more volume (with a checked name and path), mounted from the next deployment on. The
+    data of an earlier one of that name is there again.
+
+    Raises `IntegrityError` when the app has one of that name or at that path.
+    """
+    with transaction.atomic():
+        volume = Volume.objects.create(app=app, name=name, path=path, created_by=created_by)
+        _environment_changed(app)
+    return volume
+
+
+def volume_remove(*, volume: Volume) -> None:
+    """From the next deployment on it is not mounted any more. Its data stays."""
+    with transaction.atomic():
+        volume.delete()
+        _environment_changed(volume.app)
+
+
+def host_port_add(
+    *,
+    app: App,
+    port: int,
+    protocol: str,
+    container_port: int,
+    reach: str,
+    created_by: User | None,
+) -> HostPort:
+    """Lead one more (checked) port of the server to the app, from the next deployment on.
+
+    Raises `IntegrityError` when an app of this Mist has it.
+    """
+    with transaction.atomic():
+        found = HostPort.objects.create(
+            app=app,
+            port=port,
+            protocol=protocol,
+            container_port=container_port,
+            reach=reach,
+            created_by=created_by,
+        )
+        _environment_changed(app)
+    return found
+
+
+def host_port_remove(*, host_port: HostPort) -> None:
+    """Another app may have it at once; the running version lets it go at the next deployment."""
+    with transaction.atomic():
+        host_port.delete()
+        _environment_changed(host_port.app)
+
+
 def _environment_changed(app: App) -> None:
+    """What a container gets beside the app's settings: variables, volumes, ports."""
     app.environment_changed_at = timezone.now()
     app.save(update_fields=["environment_changed_at"])
     _announce(app)

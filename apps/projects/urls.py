@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from apps.projects import app_views, views
+from apps.projects import app_views, holding_views, views
 
 APP = "projects/<slug:project>/apps/<slug:app>/"
 
@@ -21,5 +21,17 @@ urlpatterns = [
     path(f"{APP}environment/<int:pk>/reveal/", app_views.variable_reveal, name="variable_reveal"),
     path(f"{APP}environment/<int:pk>/delete/", app_views.variable_delete, name="variable_delete"),
     path(f"{APP}settings/", app_views.app_settings, name="app_settings"),
+    path(f"{APP}settings/volumes/add/", holding_views.volume_add, name="volume_add"),
+    path(
+        f"{APP}settings/volumes/<int:pk>/remove/",
+        holding_views.volume_remove,
+        name="volume_remove",
+    ),
+    path(f"{APP}settings/ports/add/", holding_views.host_port_add, name="host_port_add"),
+    path(
+        f"{APP}settings/ports/<int:pk>/remove/",
+        holding_views.host_port_remove,
+        name="host_port_remove",
+    ),
     path(f"{APP}delete/", app_views.app_delete, name="app_delete"),
 ]

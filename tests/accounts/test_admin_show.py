@@ -15,7 +15,7 @@ from apps.metrics.models import Resolution
 from apps.metrics.packing import Point, Sample
 from apps.metrics.services import samples_write
 from apps.projects.models import App, EnvironmentVariable, Project
-from apps.projects.services import variables_save
+from apps.projects.services import host_port_add, variables_save, volume_add
 from apps.storage.models import CleanUp, Survey
 
 POINT = Point(1, 2, 3, 4, 5, 6, 7)
@@ -25,6 +25,10 @@ SECRET = "value-that-nobody-may-see"
 @pytest.fixture
 def inside(client: Client, alice: User, web: App) -> Client:
     variables_save(app=web, values={"TOKEN": SECRET}, changed_by=alice)
+    volume_add(app=web, name="data", path="/data", created_by=alice)
+    host_port_add(
+        app=web, port=5432, protocol="tcp", container_port=5432, reach="local", created_by=alice
+    )
     deployment_request(app=web, requested_by=alice)
     domain_add(app=web, host="shop.example.com", created_by=alice)
     note_engine("The Docker engine does not answer.")
