@@ -158,7 +158,8 @@ def queue_again(deployment: Deployment) -> None:
     """Back into the queue, to begin from the start. What was built is built again; a rollback
     still has its image. Raises `Overtaken`."""
     again: dict[str, Any] = {} if deployment.source_id else {"image": ""}
-    move(deployment, Status.QUEUED, container_id="", owner="", heartbeat_at=None, **again)
+    again |= {"container_id": "", "gap_began_at": None, "gap_seconds": None}
+    move(deployment, Status.QUEUED, owner="", heartbeat_at=None, **again)
 
 
 def let_go(deployment: Deployment) -> None:
@@ -229,9 +230,11 @@ def go_live(
         if before is not None:
             move(before, Status.RETIRED)
         move(deployment, Status.LIVE, **fields)
-        App.objects.filter(pk=deployment.app_id).update(
-            wanted=App.Wanted.RUNNING, observed=observed, observed_detail=""
-        )
+        state = {"observed": observed, "observed_detail": ""}
+        if deployment.gap_began_at is None:
+            state["wanted"] = App.Wanted.RUNNING
+        # Else it ran when the work began: who has stopped it since still waits for that.
+        App.objects.filter(pk=deployment.app_id).update(**state)
     return before
 
 

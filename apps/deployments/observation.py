@@ -18,7 +18,7 @@ from django.utils import timezone
 from apps.deployments import events, planning
 from apps.deployments.models import Deployment, EngineState, Status
 from apps.deployments.planning import DEATH_WINDOW, Death, Repair
-from apps.deployments.selectors import live_deployment
+from apps.deployments.selectors import in_gap, live_deployment
 from apps.engine.base import Container, ContainerEvent, ContainerStatus
 from apps.engine.connect import get_engine
 from apps.engine.deadline import Deadline
@@ -30,7 +30,6 @@ TELLING = frozenset(
     {"start", "die", "stop", "restart", "oom", "pause", "unpause", "destroy", "health_status"}
 )
 DEATHS_KEPT = 20
-MOVING = (Status.STARTING, Status.CHECKING, Status.SWITCHING)
 REPAIR_SECONDS = 30.0
 _not_before: dict[int, float] = {}
 """App → when it may be set right again, after that failed."""
@@ -184,8 +183,9 @@ def _deaths(app: App) -> list[Death]:
 
 def _seen(app: App, live: Deployment, containers: Sequence[Container | None]) -> tuple[str, str]:
     up = [c for c in containers if c is not None and c.status is ContainerStatus.RUNNING]
-    if app.restart_requested and len(up) < len(containers):
-        # A person restarts it: between stop and start it is neither crashed nor stopped.
+    if len(up) < len(containers) and (app.restart_requested or in_gap(app)):
+        # A person restarts it, or it makes way for a new version: it is neither crashed nor
+        # stopped in between.
         return app.observed, app.observed_detail
     deaths = [death for death in _deaths(app) if death.deployment_id == live.pk]
     return planning.observe_together(
@@ -209,7 +209,7 @@ def _compare(app: App, live: Deployment, containers: Sequence[Container | None])
     if _not_before.get(app.pk, 0.0) > time.monotonic():
         return False
     # While traffic moves, the deployment that moves it knows what has to run.
-    if Deployment.objects.filter(app=app, status__in=MOVING).exists():
+    if Deployment.objects.filter(app=app, status__in=planning.MOVING).exists():
         return False
     # A wish that is being carried out at this moment may be why: then it is marked already.
     marked = App.objects.filter(pk=app.pk, needs_apply=False).update(needs_apply=True)

@@ -23,7 +23,9 @@ from apps.deployments.lifecycle import Overtaken
 from apps.deployments.models import Deployment, Status
 from apps.deployments.release import after_going_live, release
 from apps.deployments.retention import prune_images
-from apps.deployments.traffic import drain, move_traffic
+from apps.deployments.selectors import live_deployment_of
+from apps.deployments.stop_first import bring_back, make_way
+from apps.deployments.traffic import drain, gap_of, move_traffic
 from apps.deployments.work import (
     Interrupted,
     Work,
@@ -88,6 +90,8 @@ def resume_switch(deployment: Deployment) -> bool:
         work = Work(deployment, get_engine(), log, undo)
         if deployment.source_id is None:
             undo.callback(_remove_image, work, deployment.image)
+        if deployment.gap_began_at and (live := live_deployment_of(deployment.app_id)):
+            undo.callback(bring_back, work, live)
         undo.callback(_remove_container, work)
         try:
             work.say("Mist was restarted, going on with the switch")
@@ -171,7 +175,8 @@ def build(work: Work) -> None:
 
 
 def start(work: Work) -> None:
-    """Start the new container beside the old one, on the project's own network."""
+    """Start the new container, on the project's own network: beside the old one, or after it where
+    the app cannot have two."""
     deployment, app = work.deployment, work.app
     containers = work.engine.containers
     if deployment.source is None:
@@ -181,9 +186,11 @@ def start(work: Work) -> None:
     work.deadline(None, "Starting").check()
     port = planning.choose_port(app, containers.exposed_ports(deployment.image))
     containers.ensure_network(planning.network_name(app.project), labels=planning.instance_labels())
+    make_way(work)
     work.undo.callback(_remove_container, work)
     container = _start_container(work, port)
-    lifecycle.record(deployment, container_id=container.id, port=port)
+    gap = gap_of(deployment) if port is None else {}
+    lifecycle.record(deployment, container_id=container.id, port=port, **gap)
 
 
 def start_others(work: Work) -> None:

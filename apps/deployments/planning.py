@@ -11,13 +11,15 @@ from typing import NamedTuple
 from django.conf import settings
 
 from apps.deployments.holdings import NOTHING_HELD, Holdings
-from apps.deployments.models import Deployment
+from apps.deployments.models import Deployment, Status
 from apps.engine.base import BuildSpec, Container, ContainerSpec, ContainerStatus
 from apps.engine.labels import probe_labels
 from apps.engine.run_settings import split_command
 from apps.projects.models import App, EnvironmentVariable, Project
 
 DEFAULT_PORT = 8000
+MOVING = (Status.STARTING, Status.CHECKING, Status.SWITCHING)
+"""While a deployment is there it decides what runs of its app."""
 
 
 def network_name(project: Project) -> str:

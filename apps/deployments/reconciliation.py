@@ -15,7 +15,7 @@ from pathlib import Path
 from django.conf import settings
 from django.utils import timezone
 
-from apps.deployments import events, lifecycle, planning, repair
+from apps.deployments import events, lifecycle, planning, repair, stop_first
 from apps.deployments.archive import forget_output, keep_output
 from apps.deployments.lifecycle import Overtaken
 from apps.deployments.logs import log_path
@@ -84,7 +84,12 @@ def recover_abandoned(
                     # The route may lead to what is swept away now.
                     take_back_routes(deployment.app)
                 _sweep(deployment)
+                had_gap = deployment.gap_began_at is not None
+                if had_gap:
+                    stop_first.recover(deployment)
                 lifecycle.queue_again(deployment)
+                if had_gap:
+                    publish_routes(deployment.app)
             taken += 1
         except Overtaken as error:
             logger.warning("Recovery of deployment %s: %s", deployment.pk, error)
@@ -155,6 +160,9 @@ def apply_app(app: App) -> bool:
     deployment to end. Raises `EngineError`."""
     if app.deleted_at is not None:
         return remove_app(app)
+    if stop_first.must_wait(app):
+        publish_routes(app)
+        return False
     live = live_deployment(app)
     if live is not None:
         repair.set_right(app, live)

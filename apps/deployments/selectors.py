@@ -136,6 +136,12 @@ def engine_problem() -> EngineProblem | None:
     return EngineProblem(*row) if row else None
 
 
+def in_gap(app: App) -> bool:
+    """Whether a deployment at work has stopped the app's live version to make way."""
+    at_work = Deployment.objects.filter(app=app, status__in=RUNNING)
+    return at_work.exclude(gap_began_at=None).exists()
+
+
 def with_state(apps: QuerySet[App]) -> QuerySet[App]:
     """Annotate `active_status`: the status of an unfinished deployment, or None; and
     `holds_something`: whether it has a volume or a port of the server."""

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.utils import timezone
 
 from apps.deployments import events, lifecycle, planning
 from apps.deployments.models import Deployment, PostDeploy
-from apps.deployments.selectors import live_deployment
+from apps.deployments.selectors import in_gap, live_deployment
 from apps.deployments.work import Work
-from apps.domains.planning import router_name, routes_file
+from apps.domains.planning import closed_routes_file, router_name, routes_file
 from apps.engine.base import Container
 from apps.engine.connect import get_engine
 from apps.engine.deadline import Deadline
@@ -30,12 +31,15 @@ def route_lock(app: App) -> AbstractContextManager[None]:
 
 
 def publish_routes(app: App) -> None:
-    """Write the app's route file from the database: to what is live, or none."""
+    """Write the app's route file from the database: to what is live, or none. While what is live
+    has made way for a new version, visitors are told to come back."""
     proxy = get_engine().proxy
     with route_lock(app):
         live = live_deployment(app)
         if live is None or not live.has_address:
             proxy.remove_routes(str(app.pk))
+        elif in_gap(app):
+            proxy.write_routes(str(app.pk), closed_routes_file(app))
         else:
             proxy.write_routes(str(app.pk), _routes(live))
 
@@ -51,12 +55,14 @@ def take_back_routes(app: App) -> None:
     live = live_deployment(app)
     if live is None or not live.has_address:
         return
+    router, deadline = router_name(app), Deadline(5, what="Switching back")
     try:
-        get_engine().proxy.wait_for_route(
-            router=router_name(app),
-            service=live.service,
-            deadline=Deadline(5, what="Switching back"),
-        )
+        if in_gap(app):
+            get_engine().proxy.wait_until_closed(router=router, deadline=deadline)
+        else:
+            get_engine().proxy.wait_for_route(
+                router=router, service=live.service, deadline=deadline
+            )
     except EngineError as error:
         # Without a proxy there is no traffic either; it reads the file when it comes.
         logger.warning("App %s: %s", app, error.sentence)
@@ -78,11 +84,23 @@ def move_traffic(work: Work) -> Deployment | None:
             _lead_to(work)
         else:
             _lead_nowhere(work)
-        before = lifecycle.go_live(deployment, observed=_observed(work), post_deploy=after)
+        before = lifecycle.go_live(
+            deployment, observed=_observed(work), post_deploy=after, **gap_of(deployment)
+        )
         # It is live: whatever fails from here on undoes nothing.
         work.undo.pop_all()
+    if deployment.gap_seconds is not None:
+        work.say(f"The gap took {deployment.gap_seconds:.1f} s")
     events.app_changed(app_id=app.pk)
     return before
+
+
+def gap_of(deployment: Deployment) -> dict[str, float]:
+    """How long nobody could reach the app, where its old version made way and that is not known
+    yet: a field of the deployment. That of a worker, which nobody visits, ends when it starts."""
+    if deployment.gap_began_at is None or deployment.gap_seconds is not None:
+        return {}
+    return {"gap_seconds": (timezone.now() - deployment.gap_began_at).total_seconds()}
 
 
 def _lead_to(work: Work) -> None:

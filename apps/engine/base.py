@@ -382,6 +382,11 @@ class Proxy(Protocol):
         points at `service`, and that the service has so many servers. Raises `SwitchFailed`."""
         ...
 
+    def wait_until_closed(self, *, router: str, deadline: Deadline) -> None:
+        """Return once Traefik's API shows that `router` leads to `labels.closed_service`. Raises
+        `SwitchFailed`."""
+        ...
+
     def wait_until_gone(self, *, router: str, deadline: Deadline) -> None: ...
 
     def drain(self, *, address: str, port: int, patience: float) -> bool:

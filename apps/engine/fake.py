@@ -30,6 +30,7 @@ from apps.engine.deadline import Deadline
 from apps.engine.errors import BranchNotFound, CloneFailed, SwitchFailed
 from apps.engine.fake_containers import FakeContainers
 from apps.engine.fake_faults import Actor, Call
+from apps.engine.labels import closed_service
 
 
 class FakeGit(Actor):
@@ -160,6 +161,12 @@ class FakeProxy(Actor):
         found = [c for c in self._live() if any(key.startswith(label) for key in c.labels)]
         if len(found) < servers:
             raise SwitchFailed(f"The service {service} has {len(found)} of {servers} servers.")
+
+    def wait_until_closed(self, *, router: str, deadline: Deadline) -> None:
+        self.enter("wait_until_closed", router)
+        deadline.check()
+        if self._service_of(router) != closed_service(router):
+            raise SwitchFailed(f"The route {router} is open.")
 
     def wait_until_gone(self, *, router: str, deadline: Deadline) -> None:
         self.enter("wait_until_gone", router)

@@ -28,6 +28,8 @@ class FakeStorage(Actor):
         self.others: list[StoredImage] = []
         """Images that nobody built here: dangling ones, those of others."""
         self.networks: dict[str, dict[str, str]] = {}
+        self.volumes: dict[str, dict[str, str]] = {}
+        """Made and never removed."""
         self.cache = 0
         """Bytes of build cache that no image has."""
 

@@ -13,6 +13,8 @@ from apps.engine.sources import check_host_name
 
 PROBE_HEADER = "X-Mist-Probe"
 """Answers that went through a container's probe router carry it; Traefik's own 404 does not."""
+RETRY_SECONDS = "5"
+"""After which visitors of an app that makes way are told to come again."""
 
 
 def probe_host(container_name: str) -> str:
@@ -47,6 +49,25 @@ def probe_labels(
         f"traefik.http.middlewares.{middleware}.headers.customresponseheaders."
         f"{PROBE_HEADER}": service,
     }
+
+
+def closed_service(router: str) -> str:
+    """What a router leads to while its app is away: a service without servers."""
+    return f"{router}-closed"
+
+
+def closed_routes(*, app: str, hosts: Sequence[str]) -> dict[str, Any]:
+    """As `app_routes`, for an app that is away for a moment: 503, and when to ask again."""
+    routes = app_routes(app=app, service="", hosts=hosts)
+    if not routes:
+        return {}
+    router = f"app-{app}"
+    closed = closed_service(router)
+    routes["http"]["routers"][router] |= {"service": closed, "middlewares": [closed]}
+    routes["http"]["services"] = {closed: {"loadBalancer": {"servers": []}}}
+    headers = {"customResponseHeaders": {"Retry-After": RETRY_SECONDS, "Cache-Control": "no-store"}}
+    routes["http"]["middlewares"] = {closed: {"headers": headers}}
+    return routes
 
 
 def app_routes(

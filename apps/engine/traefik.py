@@ -17,6 +17,7 @@ from apps.engine import process
 from apps.engine.base import EngineConfig, ProbeResult
 from apps.engine.deadline import Deadline
 from apps.engine.errors import ProxyUnavailable, SwitchFailed, TimedOut
+from apps.engine.labels import closed_service
 from apps.engine.locks import file_lock
 from apps.engine.probe import connect, is_connected, probe
 
@@ -221,6 +222,20 @@ class Traefik:
                 raise SwitchFailed(
                     "Traefik did not take up the new route in time.",
                     hint=f"{self._log_hint} Deploy again.",
+                ) from error
+            time.sleep(POLL_SECONDS)
+
+    def wait_until_closed(self, *, router: str, deadline: Deadline) -> None:
+        while True:
+            found = self._api(f"/api/http/routers/{router}@file")
+            if found is not None and found.get("service") == closed_service(router):
+                return
+            try:
+                deadline.check()
+            except TimedOut as error:
+                raise SwitchFailed(
+                    "Traefik did not close the route in time.",
+                    hint=f"Its log is {self._log}. Deploy again.",
                 ) from error
             time.sleep(POLL_SECONDS)
 
