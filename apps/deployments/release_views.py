@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from apps.accounts.models import User
 from apps.deployments import changes, services
 from apps.deployments.models import Deployment
-from apps.deployments.selectors import deployments_visible_to, live_deployment
+from apps.deployments.selectors import deployments_visible_to, live_deployment, stop_note
 from apps.projects.app_views import app_crumbs
 
 
@@ -54,6 +54,7 @@ def _ask(request: HttpRequest, to: Deployment) -> HttpResponse:
         "to": to,
         "live": live_deployment(app),
         "differences": _differences(to),
+        "stop_note": stop_note(app, "Rolling back"),
         "back": reverse("deployment", args=[app.project.slug, app.slug, to.number]),
     }
     name = "_rollback.html" if "HX-Request" in request.headers else "rollback.html"

@@ -15,7 +15,7 @@ from django.utils import timezone
 from apps.accounts.models import User
 from apps.deployments import changes
 from apps.deployments.changes import Change, Record
-from apps.deployments.holdings import holdings_of
+from apps.deployments.holdings import holdings_of, stops_first
 from apps.deployments.models import (
     RUNNING,
     UNFINISHED,
@@ -142,16 +142,39 @@ def in_gap(app: App) -> bool:
     return at_work.exclude(gap_began_at=None).exists()
 
 
+def stop_note(app: App, what: str = "Deploying") -> str:
+    """What to know before the app is deployed: that its running version stops first, why, and how
+    long that took last. Empty where nothing has to stop."""
+    if app.wanted == App.Wanted.STOPPED or app.observed == App.Observed.NONE:
+        return ""
+    reason = stops_first(app)
+    if not reason:
+        return ""
+    rows = Deployment.objects.filter(app=app).exclude(gap_seconds=None).order_by("-id")
+    last = rows.values_list("gap_seconds", flat=True).first()
+    expect = "Expect a gap of a few seconds"
+    expect += "." if last is None else f", the last one took {last:.1f} s."
+    return f"{what} stops the running version first: {reason}. {expect}"
+
+
 def with_state(apps: QuerySet[App]) -> QuerySet[App]:
     """Annotate `active_status`: the status of an unfinished deployment, or None; and
     `holds_something`: whether it has a volume or a port of the server."""
     newest = Deployment.objects.filter(app=OuterRef("pk"), status__in=UNFINISHED).order_by("-id")
-    volumes = Volume.objects.filter(app=OuterRef("pk"))
-    ports = HostPort.objects.filter(app=OuterRef("pk"))
     return apps.annotate(
         active_status=Subquery(newest.values("status")[:1]),
-        holds_something=Exists(volumes) | Exists(ports),
+        holds_something=_holds_something("pk"),
     )
+
+
+def _holds_something(app: str) -> Q:
+    volumes = Volume.objects.filter(app=OuterRef(app))
+    return Q(Exists(volumes) | Exists(HostPort.objects.filter(app=OuterRef(app))))
+
+
+def with_holdings(deployments: QuerySet[Deployment]) -> QuerySet[Deployment]:
+    """Annotate `app_holds_something`, as `with_state` does for apps."""
+    return deployments.annotate(app_holds_something=_holds_something("app_id"))
 
 
 def with_records(apps: QuerySet[App]) -> QuerySet[App]:

@@ -26,7 +26,9 @@ from apps.deployments.selectors import (
     deployments_visible_to,
     draining_deployment,
     live_deployment,
+    stop_note,
     waiting,
+    with_holdings,
 )
 from apps.deployments.stages import rail
 from apps.live.pages import live_page, render_page
@@ -93,7 +95,10 @@ def _find(request: HttpRequest, project: str, app: str, number: int) -> Deployme
     visible = visible.select_related("cancelled_by", "source").defer(
         "made_from", "variables", "source__made_from", "source__variables"
     )
-    return get_object_or_404(visible, app__project__slug=project, app__slug=app, number=number)
+    visible = with_holdings(visible)
+    found = get_object_or_404(visible, app__project__slug=project, app__slug=app, number=number)
+    found.app.holds_something = found.app_holds_something  # type: ignore[attr-defined]
+    return found
 
 
 def _state(deployment: Deployment) -> dict[str, Any]:
@@ -112,6 +117,7 @@ def _state(deployment: Deployment) -> dict[str, Any]:
         "waiting": waiting(deployment),
         "draining": draining_deployment(deployment),
         "drain_seconds": drain_seconds(deployment.app),
+        "stop_note": "" if deployment.is_unfinished else stop_note(deployment.app),
     }
 
 

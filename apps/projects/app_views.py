@@ -17,7 +17,13 @@ from apps.accounts.models import User
 from apps.deployments import services as deployment_services
 from apps.deployments.feeds import of_app
 from apps.deployments.models import Status
-from apps.deployments.selectors import recent_and_live, unapplied, with_records, with_state
+from apps.deployments.selectors import (
+    recent_and_live,
+    stop_note,
+    unapplied,
+    with_records,
+    with_state,
+)
 from apps.domains.selectors import domains_of
 from apps.live.pages import live_page, render_page
 from apps.metrics.cards import usage_now
@@ -80,6 +86,7 @@ def app_frame(
         # A form that came back with errors has an address of its own, where nothing can be read.
         "tab_path": reverse(TABS[tab], args=[app.project.slug, app.slug]),
         "unapplied": unapplied(app, variables),
+        "stop_note": stop_note(app),
     }
 
 
