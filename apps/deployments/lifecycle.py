@@ -16,6 +16,7 @@ from django.utils import timezone
 from apps.accounts.models import User
 from apps.deployments import events
 from apps.deployments.models import RUNNING, UNFINISHED, Deployment, PostDeploy, Status
+from apps.engine.errors import Cancelled
 from apps.projects.models import App
 
 _ENDS = frozenset({Status.FAILED, Status.CANCELLED})
@@ -207,10 +208,8 @@ def cancel(deployment: Deployment, *, by: User | None) -> bool:
             return True
         if fresh.status not in RUNNING:
             return False
-        Deployment.objects.filter(pk=fresh.pk).update(
-            cancelled_by=by, cancel_requested_at=timezone.now()
-        )
-        return True
+        running = Deployment.objects.filter(pk=fresh.pk, status__in=RUNNING)
+        return bool(running.update(cancelled_by=by, cancel_requested_at=timezone.now()))
 
 
 def go_live(
@@ -219,9 +218,13 @@ def go_live(
     """Retire the live deployment of the app and put this one in its place, in one transaction with
     the app's own state: it shall run, and does what was `observed`.
 
-    Returns the one that was live before. Raises `Overtaken`.
+    Returns the one that was live before. Raises `Overtaken`, and `Cancelled` when a person was told
+    that it ends: `cancel` writes to the same row, so one of them sees what the other did.
     """
     with transaction.atomic():
+        Deployment.objects.select_for_update().filter(pk=deployment.pk).first()
+        if cancel_requested(deployment):
+            raise Cancelled("Cancelled.")
         before = (
             Deployment.objects.filter(app_id=deployment.app_id, status=Status.LIVE)
             .exclude(pk=deployment.pk)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from django.conf import settings
+from django.db.models import Q
 from django.utils import timezone
 
 from apps.deployments import events, lifecycle, planning, repair, stop_first
@@ -205,7 +206,9 @@ def remove_app(app: App) -> bool:
     Raises `EngineError`; may be repeated."""
     for deployment in Deployment.objects.filter(app=app, status__in=UNFINISHED):
         lifecycle.cancel(deployment, by=None)
-    if Deployment.objects.filter(app=app, status__in=RUNNING).exists():
+    # The live one is held until the old version is gone, by somebody who writes to its log.
+    held = Q(status__in=RUNNING) | Q(status=Status.LIVE) & ~Q(owner="")
+    if Deployment.objects.filter(held, app=app).exists():
         return False
     engine = get_engine()
     with route_lock(app):
@@ -245,6 +248,9 @@ def _sweep(deployment: Deployment) -> None:
     engine = get_engine()
     for container in engine.containers.list(labels=planning.deployment_labels(deployment)):
         engine.containers.remove(container.id)
+    if deployment.source_id is None:
+        # It is built again, or never: a person may cancel it while it waits.
+        engine.containers.remove_image(planning.image_name(deployment))
     builds = Path(settings.MIST_DATA_DIR) / "builds" / str(deployment.pk)
     shutil.rmtree(builds, ignore_errors=True)
 
