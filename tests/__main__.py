@@ -33,6 +33,8 @@ def main(words: list[str]) -> int:
         return 1
     if quick and not any(word.startswith(("-n", "--numprocesses")) for word in words):
         words = ["-n", str(min(4, os.cpu_count() or 1)), *words]
+    if not quick and not any(word.startswith("--hypothesis-profile") for word in words):
+        words = ["--hypothesis-profile=deep", *words]
     return int(pytest.main(words))
 
 

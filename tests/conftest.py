@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 from pytest_django import Settings
 
 from apps.accounts.models import User
@@ -18,6 +19,10 @@ from apps.projects.models import App, Project
 from apps.projects.services import app_create, project_create
 
 PASSWORD = "correct-horse-battery"
+# The same examples in every run. `./mist test` in full asks for the deep profile.
+hypothesis_settings.register_profile("quick", derandomize=True)
+hypothesis_settings.register_profile("deep", derandomize=True)
+hypothesis_settings.load_profile("quick")
 
 
 @pytest.fixture

@@ -92,6 +92,13 @@ class FakeProxy(Actor):
         super().__init__(journal)
         self.routes: dict[str, Mapping[str, Any]] = {}
         """App → its dynamic configuration as it was written."""
+        self.leads: dict[str, Mapping[str, Any]] = {}
+        """App → the configuration by which requests go now."""
+        self.takes_up_late = False
+        """Whether what is written counts only once somebody waited for it, or `take_up` is called:
+        the real proxy needs a moment."""
+        self.sick: set[str] = set()
+        """Images whose containers answer with an error."""
         self.answers: list[ProbeResult] = []
         """Given in turn; afterwards what runs is healthy."""
         self.refusals: list[str] = []
@@ -124,8 +131,9 @@ class FakeProxy(Actor):
         with self._lock:
             if self.answers:
                 return self.answers.pop(0)
-        if any(host.split(".")[0] == container.name for container in self._live()):
-            return ProbeResult(200, 1.0)
+        for container in self._live():
+            if host.split(".")[0] == container.name:
+                return ProbeResult(500 if container.image in self.sick else 200, 1.0)
         return ProbeResult(None, 1.0, "nothing listens behind that name")
 
     def connect(
@@ -138,13 +146,24 @@ class FakeProxy(Actor):
     def write_routes(self, app: str, routes: Mapping[str, Any]) -> None:
         self.enter("write_routes", app)
         self.routes[app] = routes
+        self._written()
 
     def read_routes(self, app: str) -> Mapping[str, Any] | None:
+        self.enter("read_routes", app)
         return self.routes.get(app)
 
     def remove_routes(self, app: str) -> None:
         self.enter("remove_routes", app)
         self.routes.pop(app, None)
+        self._written()
+
+    def take_up(self) -> None:
+        """Lead requests by what is written. Not a method of proxies."""
+        self.leads = dict(self.routes)
+
+    def _written(self) -> None:
+        if not self.takes_up_late:
+            self.take_up()
 
     def routed_apps(self) -> Sequence[str]:
         self.enter("routed_apps")
@@ -155,6 +174,7 @@ class FakeProxy(Actor):
     ) -> None:
         self.enter("wait_for_route", router)
         deadline.check()
+        self.take_up()
         if self._service_of(router) != service.removesuffix("@docker"):
             raise SwitchFailed(f"The proxy has no route {router} to {service}.")
         label = f"traefik.http.services.{service.removesuffix('@docker')}."
@@ -171,6 +191,7 @@ class FakeProxy(Actor):
     def wait_until_gone(self, *, router: str, deadline: Deadline) -> None:
         self.enter("wait_until_gone", router)
         deadline.check()
+        self.take_up()
         if self._service_of(router) is not None:
             raise SwitchFailed(f"The proxy still has the route {router}.")
 

@@ -11,6 +11,8 @@ Fault = Exception | Callable[[], object]
 Call = tuple[str, str, str]
 """Actor, step and what it was about: ("containers", "build", "mist/shop:7")."""
 
+Watch = Callable[[Call], object]
+
 
 class Actor:
     """Records each call and lets planted faults happen, in the order they were planted."""
@@ -21,6 +23,8 @@ class Actor:
         self._journal: list[Call] = [] if journal is None else journal
         self._planted: dict[str, deque[Fault]] = defaultdict(deque)
         self._lock = threading.RLock()
+        self.watch: Watch | None = None
+        """Told of every call before anything happens; it may change the world, or raise."""
 
     @property
     def calls(self) -> list[tuple[str, str]]:
@@ -40,6 +44,8 @@ class Actor:
             self._journal.append((self.actor, step, subject))
             planted = self._planted[step]
             fault = planted.popleft() if planted else None
+        if self.watch is not None:
+            self.watch((self.actor, step, subject))
         if isinstance(fault, Exception):
             raise fault
         if fault is not None:
