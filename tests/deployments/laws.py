@@ -164,7 +164,9 @@ def _ends(known: Known) -> Iterator[str]:
             yield f"deployment {row.pk} was cancelled by nobody"
         if row.status == Status.SKIPPED and not row.failure:
             yield f"deployment {row.pk} was skipped for no reason"
-        if row.pk in known.cancelled and row.status not in (Status.CANCELLED, Status.FAILED):
+        # Its worker may have died before it heard of that, and a newer one have taken its place.
+        over = (Status.CANCELLED, Status.FAILED, Status.SKIPPED)
+        if row.pk in known.cancelled and row.status not in over:
             yield f"deployment {row.pk} was cancelled and is {row.status}"
         if row.finished_at is None:
             yield f"deployment {row.pk} is {row.status} and has no end"
