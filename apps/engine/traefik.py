@@ -235,7 +235,7 @@ class Traefik:
             except TimedOut as error:
                 raise SwitchFailed(
                     "Traefik did not close the route in time.",
-                    hint=f"Its log is {self._log}. Deploy again.",
+                    hint=f"{self._log_hint} Deploy again.",
                 ) from error
             time.sleep(POLL_SECONDS)
 

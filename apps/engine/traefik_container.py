@@ -79,7 +79,7 @@ class ContainerTraefik(Traefik):
         until = time.monotonic() + timeout
         while True:
             # A second at a time: whoever cancels is heard in between.
-            code, said = self._ask("nc", "-z", "-w", "1", address, str(port))
+            code, said = self._ask("nc", "-w", "1", address, str(port), "-e", "true")
             if code == 0:
                 return ""
             if deadline is not None:

@@ -118,9 +118,9 @@ def check_the_inside(split: SplitMist) -> None:
     # Traefik is in the app's network with its public port only.
     door = traefik.attrs["NetworkSettings"]["Networks"][network]["IPAddress"]
     port = split.host.env["MIST_HTTP_PORT"]
-    assert app.exec_run(["nc", "-z", "-w", "2", door, port]).exit_code == 0
+    assert app.exec_run(["nc", "-w", "2", door, port, "-e", "true"]).exit_code == 0
     for inner in ("8081", "8082"):
-        assert app.exec_run(["nc", "-z", "-w", "2", door, inner]).exit_code != 0
+        assert app.exec_run(["nc", "-w", "2", door, inner, "-e", "true"]).exit_code != 0
 
 
 def check_invariants(split: SplitMist, seen: Probing) -> None:
