@@ -55,12 +55,17 @@ class ContainerTraefik(Traefik):
             return False
 
     def prepare(self) -> None:
-        if self._write_static():
-            with guard():
-                proxy = find_proxy(self._client, self._config)
-                if proxy is not None and proxy.status == "running":
-                    # It reads this file when it starts.
-                    proxy.restart(timeout=5)
+        is_new = self._write_static()
+        with guard():
+            proxy = find_proxy(self._client, self._config)
+            if proxy is None:
+                return
+            # Compose has made it by now, and starts it when this is done: what it finds then it
+            # has to reach, or visitors wait for an answer that cannot come.
+            join_all(self._client, self._config, proxy)
+            if is_new and proxy.status == "running":
+                # It reads this file when it starts.
+                proxy.restart(timeout=5)
 
     def ensure_running(self) -> None:
         """Let Traefik into the networks that it is not in. Starting it is compose's: raises
