@@ -226,9 +226,13 @@ def _as_wanted(
 def _left_over(fake: FakeEngine, known: Known) -> Iterator[str]:
     folder = Path(settings.MIST_DATA_DIR)
     apps = {str(pk) for pk in App.objects.values_list("pk", flat=True)}
-    kept = set(Deployment.objects.exclude(image="").values_list("image", flat=True))
-    for image in set(fake.containers.images) - kept:
+    rows = Deployment.objects.exclude(image="")
+    named = set(rows.values_list("image", flat=True))
+    for image in set(fake.containers.images) - named:
         yield f"left over: image {image}"
+    # A rollback that did not go live names the image of another.
+    lived = rows.filter(status__in=(Status.LIVE, Status.RETIRED))
+    kept = set(lived.values_list("image", flat=True))
     for image in kept - set(fake.containers.images) - known.lost_images:
         yield f"an image is kept that is not there: {image}"
     for path in (folder / "builds").glob("*"):

@@ -71,7 +71,32 @@ BEGIN = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 NOON = 600
 """Steps within which any job ends."""
 POINTS = st.integers(1, 50)
+TIMES = st.sampled_from([1, 1, 1, 2])
 NAMES = st.sampled_from(["run", "run", "run", "reconcile", "wishes", "watch"])
+STOPS = st.sampled_from(
+    [
+        "fetch",
+        "checkout done",
+        "build",
+        "build done",
+        "ensure_network",
+        "start",
+        "start done",
+        "probe",
+        "BEGIN",
+        "UPDATE",
+        "write_routes",
+        "write_routes done",
+        "wait_for_route",
+        "stop",
+        "remove",
+        "list",
+        "resume",
+        "inspect",
+        "remove_image",
+    ]
+)
+"""Calls to meet a job at."""
 FEW = st.integers(0, 12)
 AWAY = EngineAway("The Docker engine went away.")
 SILENT = EngineUnavailable("The Docker engine does not answer.")
@@ -287,8 +312,10 @@ class Mist(RuleBasedStateMachine):
                 note(str(error))
             self.work(which, "run", points)
 
-    @rule(which=st.integers(0, 3))
-    def cancel(self, which: int) -> None:
+    @rule(which=st.integers(0, 3), stop=STOPS, times=TIMES)
+    def cancel(self, which: int, stop: str, times: int) -> None:
+        if self.jobs() or times > 1:
+            self.meet(which, "run", stop, times)
         rows = list(Deployment.objects.filter(status__in=UNFINISHED, app__deleted_at=None))
         if rows:
             row = rows[which % len(rows)]
@@ -323,11 +350,18 @@ class Mist(RuleBasedStateMachine):
 
     # ----------------------------------------------------------------------------- what goes wrong
 
-    @rule(which=st.integers(0, 3), name=NAMES, points=POINTS, kind=st.integers(0, 2))
-    def fail(self, which: int, name: str, points: int, kind: int) -> None:
-        """The call that a job is about to make fails, or its answer is lost."""
+    def meet(self, which: int, name: str, stop: str, times: int) -> Job:
+        """A job that is about to make such a call for the nth time, or has ended."""
         job = self.some_job(which, name)
-        self.advance(job, points)
+        while not job.is_over and not job.waits and times:
+            self.advance(job, 1)
+            times -= job.at[1] == stop
+        return job
+
+    @rule(which=st.integers(0, 3), name=NAMES, stop=STOPS, times=TIMES, kind=st.integers(0, 2))
+    def fail(self, which: int, name: str, stop: str, times: int, kind: int) -> None:
+        """The call that a job is about to make fails, or its answer is lost."""
+        job = self.meet(which, name, stop, times)
         if job.is_over or job.waits:
             return
         error = self.fault(job, kind)
@@ -363,11 +397,10 @@ class Mist(RuleBasedStateMachine):
         lives = Deployment.objects.filter(status=Status.LIVE)
         return any(f"'{live.service}@docker'" in text for live in lives)
 
-    @rule(which=st.integers(0, 3), name=NAMES, points=POINTS, goes_on=st.booleans())
-    def kill(self, which: int, name: str, points: int, goes_on: bool) -> None:
+    @rule(which=st.integers(0, 3), name=NAMES, stop=STOPS, times=TIMES, goes_on=st.booleans())
+    def kill(self, which: int, name: str, stop: str, times: int, goes_on: bool) -> None:
         """`kill -9`; another process takes its place, and may begin with what the first left."""
-        job = self.some_job(which, name)
-        self.advance(job, points)
+        job = self.meet(which, name, stop, times)
         place = self.processes.index(job.process)
         self.die(place)
         if goes_on:
@@ -455,7 +488,7 @@ def _empty() -> None:
 def _quiet(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[None]:
     settings.MIST_HEALTH_TIMEOUT = 0.0
     settings.MIST_KEEP_IMAGES = 1
-    monkeypatch.setattr(settings, "MIST_ENGINE", "tests.deployments.processes")
+    settings.MIST_ENGINE = "tests.deployments.processes"
     monkeypatch.setattr(checking, "PROBE_PAUSE", 0.0)
     monkeypatch.setattr(work, "ASK_ENGINE_SECONDS", 0.0)
     logging.disable(logging.CRITICAL)
