@@ -68,6 +68,17 @@ def image_gone(spec: ContainerSpec) -> StartFailed:
     return StartFailed(f"The image {spec.image} is gone.", hint="Deploy again to build it.")
 
 
+def is_in_between(detail: str) -> bool:
+    """Whether the engine refused since it is still busy with another container of that name."""
+    words = (
+        "is already in use by container",
+        "already exists in network",
+        "is already in progress",
+        "is marked for removal",
+    )
+    return any(text in detail for text in words)
+
+
 def start_failed(error: APIError) -> EngineError:
     """Why the engine refused to create or start a container, in words."""
     text = re.sub(r"\s+", " ", str(error.explanation or error))

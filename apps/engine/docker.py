@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from apps.engine.base import (
 )
 from apps.engine.cgroups import CgroupReader
 from apps.engine.client import connect, guard, make_client, own_client
-from apps.engine.creation import create_container, image_gone, start_failed
+from apps.engine.creation import create_container, image_gone, is_in_between, start_failed
 from apps.engine.deadline import Deadline
 from apps.engine.disk import EngineDisk, StoredNetwork
 from apps.engine.errors import EngineError, EngineUnavailable, StartFailed
@@ -34,6 +35,8 @@ from apps.engine.output import DockerOutput
 from apps.engine.stats_api import ask_usage
 from apps.engine.streams import until
 from apps.engine.usage import Usage
+
+SETTLE_SECONDS, SETTLE_PAUSE = 10.0, 0.2
 
 
 class DockerContainers:
@@ -100,6 +103,17 @@ class DockerContainers:
     # ------------------------------------------------------------------------------- containers
 
     def start(self, spec: ContainerSpec) -> Container:
+        until = time.monotonic() + SETTLE_SECONDS
+        while True:
+            try:
+                return self._start(spec)
+            except StartFailed as error:
+                # What a killed Mist had asked for, the engine may finish only now.
+                if not is_in_between(error.detail) or time.monotonic() > until:
+                    raise
+            time.sleep(SETTLE_PAUSE)
+
+    def _start(self, spec: ContainerSpec) -> Container:
         with guard():
             try:
                 self._remove(spec.name)

@@ -56,7 +56,9 @@ def _answers(client: redis.Redis) -> bool:
 
 
 def test_parts_over_redis_deploy_and_notice_what_happens(mist: LiveMist, tmp_path: Path) -> None:
-    wait_until(lambda: "at work" in (tmp_path / "web.log").read_text(), "the web part's start", 60)
+    wait_until(
+        lambda: "Mist is running" in (tmp_path / "web.log").read_text(), "the web part's start", 60
+    )
     mist.run("project_create", "shop")
     repository = f"{mist.url}/samples/hello.git"
     mist.run("app_create", "shop/web", "--repo", repository, "--health-path", "/healthz")

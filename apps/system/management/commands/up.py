@@ -52,6 +52,7 @@ class Command(MistCommand):
             self.say(f"Mist is running already: {dashboard_url()}")
             self._say_setup_link()
             return
+        host.require(host.check_data_dir(settings.MIST_ENGINE_CONFIG.data_dir))
         if not options["prepare"] or is_part:
             # Before anything is touched; what serves afterwards takes the lock for itself.
             os.close(take_lock(shared=is_part))
