@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from pytest_django import Settings
 
 from apps.accounts.models import User
+from apps.deployments import checking, work
 from apps.engine.base import EngineConfig
 from apps.engine.bench import free_ports
 from apps.engine.connect import get_engine
@@ -47,3 +49,16 @@ def world(
             engine.proxy.stop()
             world.sweep()
             get_engine.cache_clear()
+
+
+@pytest.fixture
+def quick_world(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[None]:
+    """Settings for a `Land`: nobody waits, nothing is logged."""
+    settings.MIST_HEALTH_TIMEOUT = 0.0
+    settings.MIST_KEEP_IMAGES = 1
+    settings.MIST_ENGINE = "tests.deployments.processes"
+    monkeypatch.setattr(checking, "PROBE_PAUSE", 0.0)
+    monkeypatch.setattr(work, "ASK_ENGINE_SECONDS", 0.0)
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
