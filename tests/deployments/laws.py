@@ -26,7 +26,8 @@ from apps.engine.locks import try_file_lock
 from apps.projects.models import App
 from apps.projects.selectors import apps_visible_to
 
-STRANGERS = {"a": {"some": "label"}, "b": {"mist.instance": "another", "mist.deployment": "1"}}
+OTHERS = {"mist.instance": "another", "mist.app": "1", "mist.deployment": "99999"}
+STRANGERS = {"a": {"some": "label"}, "b": OTHERS}
 _LIVE = (
     "SELECT a.id, a.wanted, a.restart_requested, a.needs_apply, a.deleted_at, d.id, d.image"
     f" FROM {App._meta.db_table} a JOIN {Deployment._meta.db_table} d"
