@@ -163,7 +163,8 @@ def fault_world(folder: Path, *, live_restore: bool = True) -> Iterator[FaultWor
                 yield world
             finally:
                 prober.stop()
-            assert prober.answered > 100
+            # It asked at all: how often, depends on how long the tests took.
+            assert prober.answered > 10
 
 
 def seconds_since(began: float) -> float:
