@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib import admin
-from django.http import HttpRequest
 
+from apps.accounts.read_only import LookOnly
 from apps.deployments.models import Deployment, EngineState
 
 
-class _ToLookAt(admin.ModelAdmin):  # type: ignore[type-arg]
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
 @admin.register(Deployment)
-class DeploymentAdmin(_ToLookAt):
-    actions = None
+class DeploymentAdmin(LookOnly):
     list_display = ("__str__", "status", "short_commit", "requested_by", "created_at")
     list_filter = ("status", "trigger")
     list_select_related = ("app__project", "requested_by")
@@ -32,5 +18,5 @@ class DeploymentAdmin(_ToLookAt):
 
 
 @admin.register(EngineState)
-class EngineStateAdmin(_ToLookAt):
+class EngineStateAdmin(LookOnly):
     list_display = ("__str__", "since")

@@ -10,6 +10,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from apps.accounts.read_only import ReadOnly
 from apps.deployments.services import app_delete
 from apps.projects.models import App, EnvironmentVariable, HostPort, Project, Volume
 from apps.projects.services import (
@@ -18,18 +19,6 @@ from apps.projects.services import (
     variable_delete,
     volume_remove,
 )
-
-
-class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Nothing can be added, and what is there can only be looked at or deleted one by one."""
-
-    actions = None
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 @admin.register(Project)
