@@ -4,17 +4,26 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
+import docker
 import pytest
 from pytest_django import Settings
 
 from apps.accounts.models import User
 from apps.deployments import checking, work
-from apps.engine.base import EngineConfig
 from apps.engine.bench import free_ports
 from apps.engine.connect import get_engine
+from apps.engine.data import EngineConfig
 from apps.projects.services import project_create
 from tests.engine.git_host import serve_git
 from tests.machine.world import World, unique_instance
+
+
+@pytest.fixture
+def docker_client() -> Iterator[docker.DockerClient]:
+    """What a person with a terminal does to the engine."""
+    made = docker.from_env()
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -20,13 +20,6 @@ pytestmark = pytest.mark.docker
 
 
 @pytest.fixture
-def client() -> Iterator[docker.DockerClient]:
-    made = docker.from_env()
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def app(world: World) -> Iterator[App]:
     """Live, and watched."""
     app, _ = world.app("python-web", health_path="/healthz", memory_mb=64)
@@ -68,10 +61,10 @@ def test_one_that_starves_says_so(world: World, app: App) -> None:
 
 
 def test_one_that_is_killed_removed_or_paused_by_hand(
-    world: World, app: App, client: docker.DockerClient
+    world: World, app: App, docker_client: docker.DockerClient
 ) -> None:
     [found] = world.containers()
-    container = client.containers.get(found.id)
+    container = docker_client.containers.get(found.id)
     container.pause()
     wait_until(lambda: seen(app) == ("unhealthy", "paused by hand"), "the pause being noticed")
     container.unpause()

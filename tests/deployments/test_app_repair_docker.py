@@ -20,13 +20,6 @@ pytestmark = pytest.mark.docker
 
 
 @pytest.fixture
-def client() -> Iterator[docker.DockerClient]:
-    made = docker.from_env()
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def app(world: World) -> Iterator[App]:
     """Live, and watched as Mist itself watches: what drifts is set right at once."""
     app, _ = world.app("python-web", health_path="/healthz")
@@ -50,10 +43,10 @@ def answers(world: World, app: App) -> None:
 
 @pytest.mark.parametrize("hurt", ["kill", "stop", "remove"])
 def test_a_container_comes_back(
-    world: World, app: App, client: docker.DockerClient, hurt: str
+    world: World, app: App, docker_client: docker.DockerClient, hurt: str
 ) -> None:
     [found] = world.containers()
-    container = client.containers.get(found.id)
+    container = docker_client.containers.get(found.id)
     before = container.attrs["State"]["StartedAt"]
     if hurt == "remove":
         container.remove(force=True)
@@ -61,7 +54,9 @@ def test_a_container_comes_back(
         getattr(container, hurt)()
 
     def is_back() -> bool:
-        states = [c.attrs["State"] for c in client.containers.list(filters={"name": found.name})]
+        states = [
+            c.attrs["State"] for c in docker_client.containers.list(filters={"name": found.name})
+        ]
         return [s["Status"] for s in states if s["StartedAt"] != before] == ["running"]
 
     wait_until(is_back, "the container running again", 15)
@@ -74,10 +69,10 @@ def test_a_container_comes_back(
 
 
 def test_a_network_that_was_removed_is_made_again(
-    world: World, app: App, client: docker.DockerClient
+    world: World, app: App, docker_client: docker.DockerClient
 ) -> None:
     [found] = world.containers()
-    network = client.networks.get(network_name(app.project))
+    network = docker_client.networks.get(network_name(app.project))
     network.disconnect(found.id, force=True)
     network.remove()
     reconciliation.reconcile(owner="me", alone=False)
@@ -87,12 +82,12 @@ def test_a_network_that_was_removed_is_made_again(
 
 
 def test_an_image_that_was_removed_is_built_again(
-    world: World, app: App, client: docker.DockerClient
+    world: World, app: App, docker_client: docker.DockerClient
 ) -> None:
     live = Deployment.objects.get(status=Status.LIVE)
-    client.images.remove(live.image, force=True)
+    docker_client.images.remove(live.image, force=True)
     [found] = world.containers()
-    client.containers.get(found.id).remove(force=True)
+    docker_client.containers.get(found.id).remove(force=True)
     wait_until(
         lambda: Deployment.objects.filter(status=Status.QUEUED).exists(), "a repair being queued"
     )
@@ -104,11 +99,11 @@ def test_an_image_that_was_removed_is_built_again(
 
 
 def test_strangers_and_volumes_are_left_alone(
-    world: World, app: App, client: docker.DockerClient, monkeypatch: pytest.MonkeyPatch
+    world: World, app: App, docker_client: docker.DockerClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    volume = client.volumes.create(labels={"mist.instance": world.instance})
-    stranger = client.containers.create("busybox", "sleep 60")
-    orphan = client.containers.create(
+    volume = docker_client.volumes.create(labels={"mist.instance": world.instance})
+    stranger = docker_client.containers.create("busybox", "sleep 60")
+    orphan = docker_client.containers.create(
         "busybox",
         "sleep 60",
         labels={"mist.instance": world.instance, "mist.app": "999", "mist.deployment": "999"},
@@ -117,9 +112,9 @@ def test_strangers_and_volumes_are_left_alone(
     try:
         monkeypatch.setattr(reconciliation, "GRACE", 0.0)
         reconciliation.reconcile(owner="me", alone=False)
-        names = {c.id for c in client.containers.list(all=True)}
+        names = {c.id for c in docker_client.containers.list(all=True)}
         assert stranger.id in names and orphan.id not in names
-        assert client.volumes.get(volume.name)
+        assert docker_client.volumes.get(volume.name)
     finally:
         stranger.remove(force=True)
         volume.remove(force=True)

@@ -18,16 +18,10 @@ import psutil
 
 from apps.engine.bench import free_ports
 from apps.engine.process import living_pid
+from apps.system.management.own_instance import PORTS
 from tests.machine.world import sweep
 
 ROOT = Path(__file__).resolve().parents[2]
-PORTS = (
-    "MIST_PORT",
-    "MIST_HTTP_PORT",
-    "MIST_HTTPS_PORT",
-    "MIST_PROBE_PORT",
-    "MIST_PROXY_API_PORT",
-)
 
 
 @dataclass
