@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from apps.engine.base import EngineConfig
+from apps.engine.data import EngineConfig
 from mist_project import __version__
 from mist_project.env import data_dir, env, instance_id, read_settings_file, secret_key
 

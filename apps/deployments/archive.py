@@ -20,8 +20,8 @@ from pathlib import Path
 from django.conf import settings
 
 from apps.deployments.models import Deployment, Status
-from apps.engine.base import OutputLine
 from apps.engine.connect import get_engine
+from apps.engine.data import OutputLine
 from apps.engine.errors import EngineError
 
 logger = logging.getLogger("mist.deployments")

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from apps.deployments import lifecycle, planning
+from apps.deployments import condition, lifecycle, planning
 from apps.deployments.models import Status
 from apps.deployments.work import Work
-from apps.engine.base import Container, ContainerStatus
+from apps.engine.data import Container, ContainerStatus
 from apps.engine.deadline import Deadline
 from apps.engine.errors import EngineError, HealthCheckFailed
 from apps.engine.labels import probe_host
@@ -120,7 +120,7 @@ def _watch(work: Work) -> None:
     since = time.monotonic()
     while True:
         container = work.engine.containers.inspect(work.container_id)
-        if container is not None and planning.has_ended(container):
+        if container is not None and condition.has_ended(container):
             work.line("It ended with exit code 0, as its restart policy allows")
             return
         container = _living(work, restarts=0)

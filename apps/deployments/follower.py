@@ -5,12 +5,18 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from apps.engine.base import Output, OutputLine
+from asgiref.sync import sync_to_async
+
+from apps.engine.base import Output
 from apps.engine.connect import get_engine
+from apps.engine.data import OutputLine
 from apps.engine.errors import EngineError
 
+LOOK_SECONDS = 1.0
+"""How soon a container that ended, or an engine that was away, is looked at again."""
 WAITING_MOST = 20_000
 """Lines that may wait for the loop; past it the engine has to wait, which does no harm there."""
 
@@ -106,3 +112,12 @@ class Follower:
             self._loop.call_soon_threadsafe(self._come.set)
         except RuntimeError:
             return  # The loop is closed: Mist is stopping.
+
+
+async def ask_engine(work: Callable[[], Any]) -> Any:
+    """Something that waits for the engine, which may be away for a while."""
+    while True:
+        try:
+            return await sync_to_async(work, thread_sensitive=False)()
+        except EngineError:
+            await asyncio.sleep(LOOK_SECONDS)

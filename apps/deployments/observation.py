@@ -15,12 +15,12 @@ from django.db import connection
 from django.db.utils import Error as DatabaseError
 from django.utils import timezone
 
-from apps.deployments import events, planning
+from apps.deployments import condition, events, planning
+from apps.deployments.condition import DEATH_WINDOW, Death, Repair
 from apps.deployments.models import Deployment, EngineState, Status
-from apps.deployments.planning import DEATH_WINDOW, Death, Repair
 from apps.deployments.selectors import in_gap, live_deployment
-from apps.engine.base import Container, ContainerEvent, ContainerStatus
 from apps.engine.connect import get_engine
+from apps.engine.data import Container, ContainerEvent, ContainerStatus
 from apps.engine.deadline import Deadline
 from apps.engine.errors import Cancelled, EngineError, EngineUnavailable
 from apps.projects.models import App
@@ -188,9 +188,9 @@ def _seen(app: App, live: Deployment, containers: Sequence[Container | None]) ->
         # stopped in between.
         return app.observed, app.observed_detail
     deaths = [death for death in _deaths(app) if death.deployment_id == live.pk]
-    return planning.observe_together(
+    return condition.observe_together(
         [
-            planning.observe(app, one, _of_container(deaths, one), now=time.time())
+            condition.observe(app, one, _of_container(deaths, one), now=time.time())
             for one in containers
         ]
     )
@@ -203,7 +203,7 @@ def _of_container(deaths: list[Death], container: Container | None) -> list[Deat
 
 def _compare(app: App, live: Deployment, containers: Sequence[Container | None]) -> bool:
     _note(app, _seen(app, live, containers))
-    repairs = {planning.repair(app, container) for container in containers}
+    repairs = {condition.repair(app, container) for container in containers}
     if repairs == {Repair.NOTHING} or app.deleted_at is not None:
         return False
     if _not_before.get(app.pk, 0.0) > time.monotonic():

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from apps.deployments.logs import LINE_MAX, level_of
-from apps.engine.base import OutputLine
+from apps.engine.data import OutputLine
 
 RING_LINES = 20_000
 RING_SIZE = 4 * 1024 * 1024

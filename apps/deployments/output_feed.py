@@ -8,13 +8,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from asgiref.sync import sync_to_async
 from channels.db import database_sync_to_async
 from channels.layers import get_channel_layer
 
 from apps.deployments.archive import output_of
 from apps.deployments.events import app_group
-from apps.deployments.follower import Follower
+from apps.deployments.follower import LOOK_SECONDS, Follower, ask_engine
 from apps.deployments.models import Deployment
 from apps.deployments.output import (
     START,
@@ -27,9 +26,8 @@ from apps.deployments.output import (
     read_replica,
 )
 from apps.deployments.selectors import live_deployment_of
-from apps.engine.base import Container, ContainerStatus, OutputLine
 from apps.engine.connect import get_engine
-from apps.engine.errors import EngineError
+from apps.engine.data import Container, ContainerStatus, OutputLine
 from apps.live.hub import Gone, Hub, Pace, Piece, Stream, Viewer
 from apps.live.pages import Send
 
@@ -37,8 +35,6 @@ Place = tuple[int, ...]
 """Number of the next entry, then the cursor behind the last one."""
 
 FRAME_SIZE = 64 * 1024
-LOOK_SECONDS = 1.0
-"""How soon a container that ended is looked at again without a nudge."""
 CATCH_UP_SECONDS = 3.0
 hub: Hub[Place] = Hub()
 
@@ -145,7 +141,7 @@ class OutputSource:
         former = await database_sync_to_async(self._former)()
         if former is not None:
             resume = Resume(self.cursor)
-            rest = await _engine(lambda: resume.feed(self._rest(former, resume)))
+            rest = await ask_engine(lambda: resume.feed(self._rest(former, resume)))
             await self._publish(stream, rest)
         text = f"Deployment #{target.deployment.number} took over" if self.cursor != START else ""
         self.cursor = Cursor(target.pk, 0, 0, 0)
@@ -162,9 +158,9 @@ class OutputSource:
     async def _follow(self, stream: Stream[Place], target: Target) -> None:
         """The container's output until it ends or another deployment is live."""
         resume, is_first = Resume(self.cursor), self._ring.end == self._ring.first
-        before = await _engine(lambda: get_engine().containers.inspect(target.container_id))
+        before = await ask_engine(lambda: get_engine().containers.inspect(target.container_id))
         follower = Follower(target.container_id, since=resume.since)
-        await _engine(follower.start)
+        await ask_engine(follower.start)
         try:
             while not follower.is_over:
                 await follower.wait(self._nudged)
@@ -190,7 +186,7 @@ class OutputSource:
         """The container has ended: say so, and wait until it runs again or another one is live."""
         code, said = "", False
         for turn in range(1 << 30):
-            now = await _engine(lambda: get_engine().containers.inspect(target.container_id))
+            now = await ask_engine(lambda: get_engine().containers.inspect(target.container_id))
             if now is None:
                 await self._sleep()
                 return
@@ -223,15 +219,6 @@ class OutputSource:
     async def _rule(self, stream: Stream[Place], text: str) -> None:
         after = self.cursor._replace(rules=self.cursor.rules + 1)
         await self._publish(stream, [Entry(after, "rule", text)])
-
-
-async def _engine(work: Any) -> Any:
-    """Something that waits for the engine, which may be away for a while."""
-    while True:
-        try:
-            return await sync_to_async(work, thread_sensitive=False)()
-        except EngineError:
-            await asyncio.sleep(LOOK_SECONDS)
 
 
 class OutputFeed:

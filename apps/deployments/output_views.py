@@ -30,7 +30,7 @@ from apps.deployments.output import (
     read_replica,
 )
 from apps.deployments.selectors import deployments_of, live_deployment
-from apps.engine.base import OutputLine
+from apps.engine.data import OutputLine
 from apps.engine.errors import EngineError, EngineUnavailable
 from apps.live.pages import live_page, render_page
 from apps.projects.app_views import app_frame, find_app

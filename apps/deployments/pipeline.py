@@ -34,8 +34,8 @@ from apps.deployments.work import (
     stopping,
     wait_for_engine,
 )
-from apps.engine.base import Container
 from apps.engine.connect import get_engine
+from apps.engine.data import Container
 from apps.engine.deadline import Deadline
 from apps.engine.errors import EngineAway, EngineError
 from apps.engine.locks import file_lock

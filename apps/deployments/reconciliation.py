@@ -26,8 +26,8 @@ from apps.deployments.pipeline import resume_switch, retire
 from apps.deployments.selectors import abandoned, live_deployment
 from apps.deployments.traffic import publish_routes, route_lock, take_back_routes
 from apps.domains.planning import router_name
-from apps.engine.base import Container, ContainerStatus
 from apps.engine.connect import get_engine
+from apps.engine.data import Container, ContainerStatus
 from apps.engine.deadline import Deadline
 from apps.engine.errors import EngineError, EngineUnavailable, StartFailed
 from apps.engine.locks import try_file_lock

@@ -9,7 +9,7 @@ from apps.deployments import changes, lifecycle, planning
 from apps.deployments.holdings import holdings_then
 from apps.deployments.models import PostDeploy, Status
 from apps.deployments.work import Work
-from apps.engine.base import Outcome
+from apps.engine.data import Outcome
 from apps.engine.deadline import Deadline
 from apps.engine.errors import CommandFailed, EngineError
 

@@ -6,14 +6,14 @@ import logging
 
 from django.conf import settings
 
-from apps.deployments import changes, lifecycle, planning
+from apps.deployments import changes, condition, lifecycle, planning
 from apps.deployments.archive import keep_output
+from apps.deployments.condition import Repair
 from apps.deployments.holdings import holdings_of, holdings_then
 from apps.deployments.models import Deployment
 from apps.deployments.observation import containers_of, forget_deaths
-from apps.deployments.planning import Repair
-from apps.engine.base import Container, ContainerStatus
 from apps.engine.connect import get_engine
+from apps.engine.data import Container, ContainerStatus
 from apps.engine.errors import StartFailed
 from apps.projects.models import App
 
@@ -30,7 +30,7 @@ def set_right(app: App, live: Deployment) -> None:
         if container is not None and running and app.restart_requested:
             containers.stop(container.id, timeout=settings.MIST_STOP_TIMEOUT)
             container = containers.inspect(container.id)
-        wanted = planning.repair(app, container)
+        wanted = condition.repair(app, container)
         if wanted is Repair.STOP and container is not None:
             containers.stop(container.id, timeout=settings.MIST_STOP_TIMEOUT)
         elif wanted is Repair.RESUME and container is not None:

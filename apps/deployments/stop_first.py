@@ -21,8 +21,8 @@ from apps.deployments.selectors import in_gap, live_deployment_of
 from apps.deployments.traffic import publish_routes, take_back_routes
 from apps.deployments.work import Work, log_of, stopping
 from apps.domains.planning import router_name
-from apps.engine.base import Container, ContainerStatus
 from apps.engine.connect import get_engine
+from apps.engine.data import Container, ContainerStatus
 from apps.engine.deadline import Deadline
 from apps.engine.errors import EngineError, StartFailed
 from apps.engine.labels import probe_host

@@ -10,13 +10,13 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from apps.deployments import events, lifecycle, planning
+from apps.deployments import condition, events, lifecycle, planning
 from apps.deployments.models import Deployment, PostDeploy
 from apps.deployments.selectors import in_gap, live_deployment
 from apps.deployments.work import Work
 from apps.domains.planning import closed_routes_file, router_name, routes_file
-from apps.engine.base import Container
 from apps.engine.connect import get_engine
+from apps.engine.data import Container
 from apps.engine.deadline import Deadline
 from apps.engine.errors import EngineError
 from apps.engine.locks import file_lock
@@ -131,7 +131,7 @@ def _observed(work: Work) -> str:
     if work.deployment.has_address:
         return App.Observed.RUNNING
     container = work.engine.containers.inspect(work.deployment.container_id)
-    ended = container is not None and planning.has_ended(container)
+    ended = container is not None and condition.has_ended(container)
     return App.Observed.ENDED if ended else App.Observed.RUNNING
 
 

@@ -1,4 +1,4 @@
-"""The seam between Mist and the outside: data that goes in, data that comes out, and who acts.
+"""The seam between Mist and the outside: who acts. `data` holds what goes in and comes out.
 
 Three actors make an `Engine`: `Git` brings code, `Containers` (Docker) builds and runs it, `Proxy`
 (Traefik) sends traffic to it. All calls block; long ones take a `Deadline` and a `LineSink` and end
@@ -8,64 +8,29 @@ what they started (process, build, container) when the deadline says so.
 from __future__ import annotations
 
 import builtins
-import datetime as dt
-import enum
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
+from apps.engine.data import (
+    BuildSpec,
+    Commit,
+    Container,
+    ContainerEvent,
+    ContainerSpec,
+    EngineConfig,
+    EngineInfo,
+    LineSink,
+    Outcome,
+    OutputLine,
+    ProbeResult,
+)
 from apps.engine.deadline import Deadline
 from apps.engine.disk import EngineDisk, StoredNetwork
-from apps.engine.holdings import PublishedPort, VolumeMount
 from apps.engine.usage import Usage
 
-LineSink = Callable[[str], None]
-"""Takes one line of output, without its newline, as soon as it is there."""
-
-
-@dataclass(frozen=True)
-class EngineConfig:
-    """Where things are and which ports they use; made once from the settings."""
-
-    instance: str
-    """Short id of this Mist: labels carry it, so that two Mists on one engine never meet."""
-    data_dir: Path
-    docker_host: str = ""
-    """Socket of the engine, empty for the usual one (DOCKER_HOST, else /var/run/docker.sock)."""
-    bind: str = "0.0.0.0"
-    """Address that the public entry points listen on."""
-    http_port: int = 80
-    https_port: int = 443
-    probe_port: int = 8081
-    """Internal entry point for health checks, on 127.0.0.1 only."""
-    proxy_api_port: int = 8082
-    """Traefik's own API, on 127.0.0.1 only."""
-    proxy_host: str = ""
-    """Where a Traefik answers that runs as a container of its own, which compose starts; empty for
-    one that Mist starts on this machine."""
-    dashboard_port: int = 8080
-    """Where Mist's own pages are, for such a Traefik, which leads there too."""
-    network_pool: str = "10.192.0.0/12"
-    """Each project's network takes a free /24 of this."""
-    build_cgroup: str = ""
-    """A control group of the operator's own for builds, instead of the one that Mist makes."""
-    build_memory_mb: int = 0
-    """What all builds together may eat; 0 for three quarters of the machine's memory."""
-    build_cpus: float = 0
-    """Processors for all builds together; 0 for all but half a one."""
-
-
 # ------------------------------------------------------------------------------------------- git
-
-
-@dataclass(frozen=True)
-class Commit:
-    sha: str
-    message: str
-    """First line of the message."""
-    author: str
-    committed_at: dt.datetime
 
 
 class Git(Protocol):
@@ -86,107 +51,6 @@ class Git(Protocol):
 # ------------------------------------------------------------------------------------ containers
 
 
-@dataclass(frozen=True)
-class BuildSpec:
-    context: Path
-    """The app's root directory inside the checkout (already resolved and checked)."""
-    dockerfile: Path
-    """Absolute path of the Dockerfile (already resolved and checked to lie in the checkout)."""
-    image: str
-    labels: Mapping[str, str] = field(default_factory=dict)
-    args: Mapping[str, str] = field(default_factory=dict)
-    """Build arguments. Values reach the build through the environment, never a command line."""
-    secrets: Mapping[str, str] = field(default_factory=dict)
-    """BuildKit secrets, id → value, mounted with RUN --mount=type=secret,id=…"""
-    no_cache: bool = False
-
-
-@dataclass(frozen=True)
-class ContainerSpec:
-    name: str
-    image: str
-    network: str
-    env: Mapping[str, str] = field(repr=False)
-    labels: Mapping[str, str] = field(default_factory=dict)
-    memory_mb: int = 512
-    cpus: float = 1.0
-    pids: int = 512
-    restart: str = "unless-stopped"
-    """`unless-stopped`, `on-failure` or `no`."""
-    stop_signal: str = ""
-    """Asks it to end; empty for the image's own, which is SIGTERM where it names none."""
-    stop_timeout: int = 10
-    """Seconds between the stop signal and SIGKILL."""
-    command: tuple[str, ...] = ()
-    """Empty for the image's own."""
-    argv: tuple[str, ...] = ()
-    """What runs in place of the image's ENTRYPOINT and CMD together; empty for those."""
-    volumes: tuple[VolumeMount, ...] = ()
-    ports: tuple[PublishedPort, ...] = ()
-    """No two running containers have the same one."""
-
-
-class ContainerStatus(enum.StrEnum):
-    CREATED = "created"
-    RUNNING = "running"
-    RESTARTING = "restarting"
-    PAUSED = "paused"
-    EXITED = "exited"
-    DEAD = "dead"
-    REMOVING = "removing"
-
-
-@dataclass(frozen=True)
-class Container:
-    """A container as the engine sees it now."""
-
-    id: str
-    name: str
-    status: ContainerStatus
-    labels: Mapping[str, str]
-    image: str = ""
-    exit_code: int | None = None
-    out_of_memory: bool = False
-    restarts: int = 0
-    restart: str = ""
-    """Its restart policy, as `ContainerSpec` has it."""
-    health: str = ""
-    """What the image's own HEALTHCHECK says: healthy, unhealthy, starting; empty without one."""
-    created_at: dt.datetime | None = None
-    started_at: dt.datetime | None = None
-    addresses: Mapping[str, str] = field(default_factory=dict)
-    """Network name → IP address."""
-
-
-class Outcome(NamedTuple):
-    """How a command ended."""
-
-    exit_code: int
-    out_of_memory: bool = False
-
-
-@dataclass(frozen=True)
-class ContainerEvent:
-    action: str
-    """start, die, oom, stop, destroy, restart, health_status…"""
-    container_id: str
-    labels: Mapping[str, str]
-    time: dt.datetime
-    exit_code: int | None = None
-
-
-class OutputLine(NamedTuple):
-    """Something that a container wrote."""
-
-    stamp: str
-    """When, as the engine notes it: UTC with nine digits, `2026-01-31T12:00:00.000000000Z`."""
-    stream: str
-    """`out` or `err`"""
-    text: str
-    """Without its newline. The engine itself cuts lines after 16 KB: the rest is a line of its
-    own."""
-
-
 class Output(Protocol):
     """What a container wrote, in batches as they come."""
 
@@ -195,12 +59,6 @@ class Output(Protocol):
     def close(self) -> None:
         """End it, from any thread: whoever iterates gets no more."""
         ...
-
-
-@dataclass(frozen=True)
-class EngineInfo:
-    version: str
-    api_version: str
 
 
 class Containers(Protocol):
@@ -317,15 +175,6 @@ class Containers(Protocol):
 
 
 # ----------------------------------------------------------------------------------------- proxy
-
-
-@dataclass(frozen=True)
-class ProbeResult:
-    status: int | None
-    """HTTP status that the app answered, None when nothing answered."""
-    milliseconds: float
-    reason: str = ""
-    """Why there was no good answer, in words."""
 
 
 class Proxy(Protocol):

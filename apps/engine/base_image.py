@@ -13,7 +13,7 @@ import requests
 from docker.errors import APIError, DockerException, ImageNotFound
 from docker.utils import kwargs_from_env
 
-from apps.engine.base import LineSink
+from apps.engine.data import LineSink
 from apps.engine.deadline import Deadline
 from apps.engine.errors import MAKE_ROOM, EngineUnavailable, HostProblem, OutOfDisk
 from apps.engine.python_rootfs import HostPython, find_python, write_rootfs

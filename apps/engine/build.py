@@ -14,11 +14,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from apps.engine.base import BuildSpec, EngineConfig, LineSink
 from apps.engine.base_image import SAMPLE_BASE, ensure_sample_base
 from apps.engine.build_api import build_with_api
 from apps.engine.build_errors import BuildOutput, is_noise
 from apps.engine.build_limits import build_group
+from apps.engine.data import BuildSpec, EngineConfig, LineSink
 from apps.engine.deadline import Deadline
 
 POLL_SECONDS = 0.2

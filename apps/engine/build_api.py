@@ -15,9 +15,9 @@ from docker.errors import APIError, DockerException
 from docker.types.daemon import CancellableStream
 from docker.utils.build import tar as make_tar
 
-from apps.engine.base import BuildSpec, EngineConfig, LineSink
 from apps.engine.build_limits import build_group
 from apps.engine.client import own_client
+from apps.engine.data import BuildSpec, EngineConfig, LineSink
 from apps.engine.deadline import Deadline
 from apps.engine.errors import MAKE_ROOM, BuildFailed, EngineError, OutOfDisk
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict, deque
 
-from apps.engine.base import BuildSpec
+from apps.engine.data import BuildSpec
 from apps.engine.errors import MAKE_ROOM, BuildFailed, EngineAway, EngineError, OutOfDisk
 
 _STEP = re.compile(r"^#(\d+) \[(.*?)\] (.*)$")

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import psutil
 
-from apps.engine.base import EngineConfig
 from apps.engine.client import connect, guard
+from apps.engine.data import EngineConfig
 
 logger = logging.getLogger("mist.engine")
 ROOT = Path("/sys/fs/cgroup")

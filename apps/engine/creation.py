@@ -10,7 +10,7 @@ from docker.errors import APIError
 from docker.models.containers import Container
 from docker.types import LogConfig
 
-from apps.engine.base import ContainerSpec
+from apps.engine.data import ContainerSpec
 from apps.engine.errors import EngineError, StartFailed
 from apps.engine.volumes import bindings, ensure_volumes, exposed, mounts, port_taken
 

@@ -13,7 +13,10 @@ from docker.errors import APIError, ImageNotFound, NotFound
 
 from apps.engine import build as building
 from apps.engine import networks, storage
-from apps.engine.base import (
+from apps.engine.cgroups import CgroupReader
+from apps.engine.client import connect, guard, make_client, own_client
+from apps.engine.creation import create_container, image_gone, is_in_between, start_failed
+from apps.engine.data import (
     BuildSpec,
     Container,
     ContainerEvent,
@@ -23,9 +26,6 @@ from apps.engine.base import (
     LineSink,
     Outcome,
 )
-from apps.engine.cgroups import CgroupReader
-from apps.engine.client import connect, guard, make_client, own_client
-from apps.engine.creation import create_container, image_gone, is_in_between, start_failed
 from apps.engine.deadline import Deadline
 from apps.engine.disk import EngineDisk, StoredNetwork
 from apps.engine.errors import EngineError, EngineUnavailable, StartFailed

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from apps.engine.base import Container, ContainerEvent, ContainerStatus
+from apps.engine.data import Container, ContainerEvent, ContainerStatus
 
 
 def read_container(attrs: Mapping[str, Any]) -> Container:

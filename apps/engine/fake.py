@@ -17,15 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from apps.engine.base import (
-    Commit,
-    Container,
-    ContainerStatus,
-    Engine,
-    EngineConfig,
-    LineSink,
-    ProbeResult,
-)
+from apps.engine.base import Engine
+from apps.engine.data import Commit, Container, ContainerStatus, EngineConfig, LineSink, ProbeResult
 from apps.engine.deadline import Deadline
 from apps.engine.errors import BranchNotFound, CloneFailed, SwitchFailed
 from apps.engine.fake_containers import FakeContainers

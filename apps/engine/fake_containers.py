@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from apps.engine.base import (
+from apps.engine.data import (
     BuildSpec,
     Container,
     ContainerEvent,

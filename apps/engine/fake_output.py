@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from apps.engine.base import OutputLine
+from apps.engine.data import OutputLine
 
 _POLL = 0.01
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from apps.engine.base import Container, ContainerSpec
+from apps.engine.data import Container, ContainerSpec
 from apps.engine.disk import EngineDisk, StoredImage, StoredNetwork
 from apps.engine.fake_faults import Actor, Call
 

@@ -8,7 +8,7 @@ import threading
 from dataclasses import replace
 from typing import Any
 
-from apps.engine.base import (
+from apps.engine.data import (
     BuildSpec,
     Container,
     ContainerEvent,

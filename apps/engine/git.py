@@ -10,7 +10,7 @@ from pathlib import Path
 
 import git
 
-from apps.engine.base import Commit, LineSink
+from apps.engine.data import Commit, LineSink
 from apps.engine.deadline import Deadline
 from apps.engine.errors import CloneFailed, InvalidSource
 from apps.engine.git_errors import (

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from apps.engine.base import LineSink
+from apps.engine.data import LineSink
 from apps.engine.deadline import Deadline
 from apps.engine.errors import CloneFailed
 from apps.engine.git_process import GitOutput, run_git

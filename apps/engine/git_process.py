@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO
 
-from apps.engine.base import LineSink
+from apps.engine.data import LineSink
 from apps.engine.deadline import Deadline
 from apps.engine.errors import CloneFailed
 

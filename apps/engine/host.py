@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 
 from apps.engine import process
-from apps.engine.base import EngineConfig
 from apps.engine.build import find_buildkit
+from apps.engine.data import EngineConfig
 from apps.engine.errors import EngineError, HostProblem
 from apps.engine.install import DAEMON_JSON
 from apps.engine.machine_net import is_machines_address, machine_address

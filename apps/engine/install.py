@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from apps.engine import process
-from apps.engine.base import EngineConfig, LineSink
+from apps.engine.data import EngineConfig, LineSink
 from apps.engine.errors import HostProblem
 
 APT = ("debian", "ubuntu")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import psutil
 
-from apps.engine.base import EngineConfig
 from apps.engine.client import guard, own_client
+from apps.engine.data import EngineConfig
 
 
 @dataclass(frozen=True)

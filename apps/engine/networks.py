@@ -10,7 +10,7 @@ import psutil
 from docker.errors import APIError, NotFound
 from docker.types import IPAMConfig, IPAMPool
 
-from apps.engine.base import EngineConfig
+from apps.engine.data import EngineConfig
 from apps.engine.errors import StartFailed
 from apps.engine.locks import file_lock
 from apps.engine.machine_net import machine_networks

@@ -11,9 +11,10 @@ import requests
 from docker.errors import APIError, DockerException, ImageNotFound
 from docker.models.containers import Container
 
-from apps.engine.base import ContainerSpec, LineSink, Outcome, Output
+from apps.engine.base import Output
 from apps.engine.client import guard
 from apps.engine.creation import create_container, image_gone
+from apps.engine.data import ContainerSpec, LineSink, Outcome
 from apps.engine.deadline import Deadline
 from apps.engine.errors import EngineAway, StartFailed
 from apps.engine.streams import until

@@ -18,7 +18,7 @@ import docker
 import requests
 from urllib3.exceptions import HTTPError
 
-from apps.engine.base import OutputLine
+from apps.engine.data import OutputLine
 from apps.engine.errors import EngineUnavailable
 
 BLOCK = 128 * 1024

@@ -10,7 +10,7 @@ import socket
 import struct
 import time
 
-from apps.engine.base import ProbeResult
+from apps.engine.data import ProbeResult
 from apps.engine.deadline import Deadline
 from apps.engine.errors import ProxyUnavailable
 from apps.engine.labels import PROBE_HEADER

@@ -11,7 +11,7 @@ from docker.errors import APIError, NotFound
 from docker.models.containers import Container
 from docker.models.networks import Network
 
-from apps.engine.base import EngineConfig
+from apps.engine.data import EngineConfig
 
 PROXY_LABEL = "mist.proxy-of"
 """On Traefik's container: the data directory of the Mist that it serves."""

@@ -1,6 +1,7 @@
 """The engine that production uses."""
 
-from apps.engine.base import Engine, EngineConfig
+from apps.engine.base import Engine
+from apps.engine.data import EngineConfig
 from apps.engine.docker import DockerContainers
 from apps.engine.git import CommandLineGit
 from apps.engine.traefik import Traefik

@@ -13,8 +13,8 @@ from pathlib import Path
 import psutil
 from docker.errors import NotFound
 
-from apps.engine.base import EngineConfig
 from apps.engine.client import guard, own_client
+from apps.engine.data import EngineConfig
 from apps.engine.errors import CloneFailed
 from apps.engine.git_http import respond
 from apps.engine.git_process import git_command, git_environment

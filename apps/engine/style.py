@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from apps.engine.base import LineSink
+from apps.engine.data import LineSink
 from apps.engine.errors import HostProblem
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from apps.engine import process
-from apps.engine.base import EngineConfig, ProbeResult
+from apps.engine.data import EngineConfig, ProbeResult
 from apps.engine.deadline import Deadline
 from apps.engine.errors import ProxyUnavailable, SwitchFailed, TimedOut
 from apps.engine.labels import closed_service

@@ -9,8 +9,8 @@ import docker
 from docker.errors import APIError
 from docker.models.containers import Container
 
-from apps.engine.base import EngineConfig
 from apps.engine.client import connect, guard
+from apps.engine.data import EngineConfig
 from apps.engine.deadline import Deadline
 from apps.engine.errors import EngineError, ProxyUnavailable
 from apps.engine.probe import is_connected, no_connection

@@ -26,8 +26,8 @@ from apps.deployments import tasks
 from apps.deployments.models import Deployment
 from apps.deployments.services import app_stop, deployment_cancel, deployment_request
 from apps.domains.services import domain_add
-from apps.engine.base import ContainerStatus, Outcome
 from apps.engine.connect import get_engine
+from apps.engine.data import ContainerStatus, Outcome
 from apps.engine.disk import StoredImage
 from apps.engine.errors import BuildFailed
 from apps.engine.fake import FakeEngine

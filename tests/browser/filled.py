@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from apps.engine.base import BuildSpec, EngineConfig, LineSink
+from apps.engine.data import BuildSpec, EngineConfig, LineSink
 from apps.engine.deadline import Deadline
 from apps.engine.fake import FakeEngine, FakeGit, FakeProxy
 from apps.engine.fake_containers import FakeContainers

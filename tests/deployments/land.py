@@ -22,7 +22,7 @@ from apps.deployments import observation, tasks
 from apps.deployments.models import Deployment, EngineState, Status
 from apps.deployments.services import changes_apply, deployment_cancel, deployment_request
 from apps.domains.models import Domain
-from apps.engine.base import Container, ContainerStatus
+from apps.engine.data import Container, ContainerStatus
 from apps.engine.errors import (
     BuildFailed,
     CloneFailed,

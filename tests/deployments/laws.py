@@ -20,7 +20,7 @@ from apps.deployments import selectors, stages
 from apps.deployments.logs import log_path
 from apps.deployments.models import RUNNING, UNFINISHED, Deployment, Status
 from apps.domains.planning import routes_file
-from apps.engine.base import Container, ContainerStatus
+from apps.engine.data import Container, ContainerStatus
 from apps.engine.fake import FakeEngine
 from apps.engine.locks import try_file_lock
 from apps.projects.models import App

@@ -30,8 +30,8 @@ from apps.deployments import (
     work,
 )
 from apps.engine import locks
-from apps.engine.base import EngineConfig
 from apps.engine.connect import get_engine
+from apps.engine.data import EngineConfig
 from apps.engine.fake import FakeEngine
 from apps.engine.fake_faults import Call
 

@@ -19,7 +19,7 @@ from apps.deployments.services import (
 )
 from apps.deployments.tasks import claim_next
 from apps.domains.services import domain_add
-from apps.engine.base import ContainerStatus
+from apps.engine.data import ContainerStatus
 from apps.engine.fake import FakeEngine
 from apps.projects.models import App
 from tests.deployments.test_deployment_run import deploy

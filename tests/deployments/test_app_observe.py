@@ -10,10 +10,10 @@ from django.test import Client
 
 from apps.accounts.models import User
 from apps.deployments import observation, reconciliation
+from apps.deployments.condition import Death, observe
 from apps.deployments.models import Deployment
-from apps.deployments.planning import Death, observe
 from apps.deployments.services import app_restart
-from apps.engine.base import Container, ContainerEvent, ContainerStatus
+from apps.engine.data import Container, ContainerEvent, ContainerStatus
 from apps.engine.fake import FakeEngine
 from apps.projects.models import App
 from tests.deployments.test_deployment_run import deploy

@@ -10,7 +10,7 @@ from apps.deployments import observation, reconciliation
 from apps.deployments.models import Deployment, Status
 from apps.deployments.services import app_stop
 from apps.deployments.tasks import claim_next
-from apps.engine.base import ContainerStatus
+from apps.engine.data import ContainerStatus
 from apps.engine.errors import EngineUnavailable, StartFailed
 from apps.engine.fake import FakeEngine
 from apps.projects.models import App

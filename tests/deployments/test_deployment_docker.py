@@ -11,7 +11,7 @@ from apps.deployments import reconciliation
 from apps.deployments.models import Status
 from apps.deployments.services import app_delete, app_restart, app_start, app_stop
 from apps.domains.services import domain_add
-from apps.engine.base import ContainerStatus
+from apps.engine.data import ContainerStatus
 from apps.projects.models import App
 from apps.projects.services import variables_save
 from tests.machine.world import World, steady_visitors, wait_until

@@ -11,8 +11,8 @@ from apps.deployments import endings, pipeline, work
 from apps.deployments.logs import log_path
 from apps.deployments.models import Deployment, Status
 from apps.deployments.tasks import claim_next
-from apps.engine.base import BuildSpec
 from apps.engine.build_errors import BuildOutput
+from apps.engine.data import BuildSpec
 from apps.engine.errors import BuildFailed, EngineAway
 from apps.engine.fake import FakeEngine
 from apps.projects.models import App

@@ -19,7 +19,7 @@ from apps.deployments.services import (
 )
 from apps.deployments.stages import rail
 from apps.deployments.tasks import claim_next
-from apps.engine.base import ProbeResult
+from apps.engine.data import ProbeResult
 from apps.engine.errors import StartFailed
 from apps.engine.fake import FakeEngine
 from apps.projects.models import App

@@ -13,7 +13,7 @@ from apps.deployments.logs import log_path, plain_text
 from apps.deployments.models import Deployment, Status
 from apps.deployments.services import deployment_cancel, deployment_request
 from apps.deployments.tasks import OWNER, claim_next
-from apps.engine.base import ProbeResult
+from apps.engine.data import ProbeResult
 from apps.engine.errors import (
     BuildFailed,
     EngineUnavailable,

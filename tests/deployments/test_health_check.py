@@ -10,11 +10,11 @@ from pytest_django import Settings
 
 from apps.accounts.models import User
 from apps.deployments import observation, reconciliation
+from apps.deployments.condition import observe
 from apps.deployments.models import Status
-from apps.deployments.planning import observe
 from apps.deployments.services import app_start, app_stop
 from apps.domains.services import domain_add
-from apps.engine.base import Container, ContainerStatus, ProbeResult
+from apps.engine.data import Container, ContainerStatus, ProbeResult
 from apps.engine.fake import FakeEngine
 from apps.projects.models import App
 from apps.projects.services import app_update

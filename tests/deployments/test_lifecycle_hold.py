@@ -36,7 +36,7 @@ from apps.deployments.services import (
     deployment_rollback,
 )
 from apps.domains.services import domain_add
-from apps.engine.base import ContainerStatus
+from apps.engine.data import ContainerStatus
 from tests.deployments import laws
 from tests.deployments.land import NOON, Land
 from tests.deployments.processes import Job

@@ -14,7 +14,7 @@ from apps.deployments.release import CUT_OFF, TOO_LATE
 from apps.deployments.selectors import unretired
 from apps.deployments.services import deployment_cancel, deployment_request, deployment_rollback
 from apps.deployments.tasks import OWNER, claim_next
-from apps.engine.base import ContainerEvent, Outcome
+from apps.engine.data import ContainerEvent, Outcome
 from apps.engine.errors import EngineUnavailable, TimedOut
 from apps.engine.fake import FakeEngine
 from apps.projects.models import App

@@ -12,7 +12,7 @@ from apps.deployments import observation, reconciliation
 from apps.deployments.archive import archive_path
 from apps.deployments.models import Deployment, Status
 from apps.deployments.services import app_restart, app_stop
-from apps.engine.base import ContainerStatus, ProbeResult
+from apps.engine.data import ContainerStatus, ProbeResult
 from apps.engine.errors import StartFailed
 from apps.engine.fake import FakeEngine
 from apps.projects.models import App

@@ -20,7 +20,7 @@ from apps.deployments.services import (
 )
 from apps.deployments.tasks import claim_next
 from apps.deployments.work import Work, log_of
-from apps.engine.base import ContainerStatus, ProbeResult
+from apps.engine.data import ContainerStatus, ProbeResult
 from apps.engine.errors import EngineUnavailable, StartFailed, SwitchFailed
 from apps.engine.fake import FakeEngine
 from apps.projects.models import App

@@ -6,7 +6,7 @@ import pytest
 
 from apps.deployments import observation, reconciliation
 from apps.deployments.services import app_restart, app_stop
-from apps.engine.base import ContainerStatus
+from apps.engine.data import ContainerStatus
 from apps.engine.errors import EngineUnavailable, StartFailed
 from apps.engine.fake import FakeEngine
 from apps.projects.models import App

@@ -9,8 +9,8 @@ import psutil
 import pytest
 
 from apps.engine import build_limits
-from apps.engine.base import EngineConfig
 from apps.engine.build_limits import BuildLimits, build_group, limits_of, make_group, make_slice
+from apps.engine.data import EngineConfig
 
 LIMITS = BuildLimits(memory_bytes=512 * 1024**2, cpus=1.5)
 

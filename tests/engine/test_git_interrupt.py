@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from apps.engine.base import Commit
+from apps.engine.data import Commit
 from apps.engine.deadline import Deadline
 from apps.engine.errors import Cancelled, CloneFailed, OutOfDisk, TimedOut
 from apps.engine.git import CommandLineGit

@@ -10,8 +10,8 @@ from pathlib import Path
 import docker
 import pytest
 
-from apps.engine.base import ContainerSpec, EngineConfig
 from apps.engine.bench import free_ports
+from apps.engine.data import ContainerSpec, EngineConfig
 from apps.engine.deadline import Deadline
 from apps.engine.docker import DockerContainers
 from apps.engine.errors import StartFailed

@@ -12,8 +12,8 @@ import psutil
 import pytest
 
 from apps.engine import build as building
-from apps.engine.base import BuildSpec, EngineConfig
 from apps.engine.base_image import SAMPLE_BASE
+from apps.engine.data import BuildSpec, EngineConfig
 from apps.engine.deadline import Deadline
 from apps.engine.docker import DockerContainers
 from apps.engine.errors import BuildFailed, Cancelled, TimedOut

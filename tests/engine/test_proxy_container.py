@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from apps.engine.base import EngineConfig
+from apps.engine.data import EngineConfig
 from apps.engine.traefik import Traefik
 from apps.engine.traefik_container import ContainerTraefik
 

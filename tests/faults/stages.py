@@ -15,8 +15,8 @@ from docker.errors import NotFound
 from apps.deployments.models import Deployment, Status
 from apps.deployments.planning import deployment_labels
 from apps.deployments.traffic import route_lock
-from apps.engine.base import Container
 from apps.engine.connect import get_engine
+from apps.engine.data import Container
 from apps.engine.errors import EngineError
 from apps.projects.models import App
 from tests.faults.world import FaultWorld

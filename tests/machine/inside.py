@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from django.db import connections
 from django.test import override_settings
 
-from apps.engine.base import EngineConfig
 from apps.engine.connect import get_engine
+from apps.engine.data import EngineConfig
 from tests.machine.live import LiveMist
 
 

@@ -21,8 +21,8 @@ from pathlib import Path
 import docker
 from docker.errors import DockerException, ImageNotFound
 
-from apps.engine.base import EngineConfig
 from apps.engine.base_image import ensure_sample_base
+from apps.engine.data import EngineConfig
 from apps.engine.deadline import Deadline
 from apps.engine.docker import DockerContainers
 from apps.engine.errors import EngineError, HostProblem

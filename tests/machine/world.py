@@ -19,7 +19,8 @@ from apps.deployments import pipeline
 from apps.deployments.models import Deployment
 from apps.deployments.services import deployment_request, deployment_rollback
 from apps.deployments.tasks import claim_next
-from apps.engine.base import Container, Engine
+from apps.engine.base import Engine
+from apps.engine.data import Container
 from apps.projects.models import App, Project
 from apps.projects.services import app_create
 from tests.engine.git_host import GitHost, Origin

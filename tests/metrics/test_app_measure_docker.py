@@ -14,8 +14,8 @@ from docker.models.containers import Container
 
 from apps.accounts.models import User
 from apps.deployments.models import Status
-from apps.engine.base import EngineConfig
 from apps.engine.cgroups import CgroupReader
+from apps.engine.data import EngineConfig
 from apps.engine.docker import DockerContainers
 from apps.engine.stats_api import ask_usage, parse_usage
 from apps.engine.usage import Usage

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from apps.deployments.lifecycle import next_number
 from apps.deployments.models import Deployment, Status
-from apps.engine.base import ContainerSpec
+from apps.engine.data import ContainerSpec
 from apps.engine.fake import FakeEngine
 from apps.projects.models import App
 

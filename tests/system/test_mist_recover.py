@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from apps.engine.base import EngineConfig
+from apps.engine.data import EngineConfig
 from apps.engine.docker import DockerContainers
 from apps.engine.process import living_pid
 from tests.engine.git_host import serve_git

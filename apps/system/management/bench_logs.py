@@ -13,9 +13,9 @@ from django.urls import reverse
 
 from apps.deployments.models import Deployment, Status
 from apps.deployments.planning import network_name
-from apps.engine.base import ContainerSpec
 from apps.engine.bench import run_program
 from apps.engine.connect import get_engine
+from apps.engine.data import ContainerSpec
 from apps.system.management.base import mist_pid
 from apps.system.management.bench_world import log_in
 

@@ -16,8 +16,8 @@ from apps.deployments.logs import log_path
 from apps.deployments.models import RUNNING, UNFINISHED, Deployment, Status
 from apps.deployments.planning import instance_labels, network_name, owner_facts
 from apps.domains.planning import router_name
-from apps.engine.base import Container, ContainerStatus
 from apps.engine.connect import get_engine
+from apps.engine.data import Container, ContainerStatus
 from apps.engine.leftovers import helpers_of, things_of
 from apps.projects.models import App, Project
 
