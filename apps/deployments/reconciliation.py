@@ -122,8 +122,7 @@ def apply_wishes() -> None:
     for app in App.objects.filter(needs_apply=True).select_related("project"):
         if _not_before.get(app.pk, 0.0) > time.monotonic():
             continue
-        lock = Path(settings.MIST_DATA_DIR) / "locks" / f"apply-{app.pk}"
-        with try_file_lock(lock) as held:
+        with try_file_lock(stop_first.wish_lock(app)) as held:
             fresh = App.objects.select_related("project").filter(pk=app.pk, needs_apply=True)
             if held and (found := fresh.first()) is not None:
                 _apply_wish(found)
@@ -175,7 +174,11 @@ def restore_routes() -> None:
     """Write every route file anew that is not what the database says, and take away those of apps
     that it does not know."""
     for app in App.objects.filter(deleted_at=None).select_related("project"):
-        publish_routes(app)
+        try:
+            publish_routes(app)
+        except EngineError as error:
+            # A full disk, for example: what is there stays, and all else is set right.
+            logger.warning("The routes of %s: %s", app, error.sentence)
     known = {str(pk) for pk in App.objects.values_list("pk", flat=True)}
     proxy = get_engine().proxy
     for name in proxy.routed_apps():

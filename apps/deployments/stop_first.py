@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 from django.conf import settings
@@ -38,9 +37,9 @@ SLICE_SECONDS = 1.0
 """How long draining goes on before it is asked whether somebody has cancelled."""
 
 
-def wish_lock(app: App) -> AbstractContextManager[None]:
-    """Held while a wish of the app (stop, start, restart) is carried out."""
-    return file_lock(Path(settings.MIST_DATA_DIR) / "locks" / f"apply-{app.pk}")
+def wish_lock(app: App) -> Path:
+    """The lock that is held while a wish of the app (stop, start, restart) is carried out."""
+    return Path(settings.MIST_DATA_DIR) / "locks" / f"apply-{app.pk}"
 
 
 def must_wait(app: App) -> bool:
@@ -58,7 +57,7 @@ def make_way(work: Work) -> None:
     if not reason:
         return
     # One that is being carried out ends first; later ones see that they have to wait.
-    with wish_lock(app):
+    with file_lock(wish_lock(app)):
         live = live_deployment_of(app.pk)
     running = _running(work)
     if not running:

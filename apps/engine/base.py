@@ -213,7 +213,8 @@ class Proxy(Protocol):
         ...
 
     def write_routes(self, app: str, routes: Mapping[str, Any]) -> None:
-        """Put the app's dynamic configuration in place atomically (temp file, fsync, rename)."""
+        """Put the app's dynamic configuration in place atomically (temp file, fsync, rename).
+        What is there stays whole when that fails: raises `OutOfDisk`."""
         ...
 
     def read_routes(self, app: str) -> Mapping[str, Any] | None: ...

@@ -16,7 +16,7 @@ from typing import Any
 from apps.engine import process
 from apps.engine.data import EngineConfig, ProbeResult
 from apps.engine.deadline import Deadline
-from apps.engine.errors import ProxyUnavailable, SwitchFailed, TimedOut
+from apps.engine.errors import MAKE_ROOM, OutOfDisk, ProxyUnavailable, SwitchFailed, TimedOut
 from apps.engine.labels import closed_service
 from apps.engine.locks import file_lock
 from apps.engine.probe import connect, is_connected, probe
@@ -180,13 +180,19 @@ class Traefik:
         if target.is_file() and target.read_text() == text:
             return
         fresh = self._home / "new" / target.name
-        fresh.parent.mkdir(parents=True, exist_ok=True)
-        self._dynamic.mkdir(parents=True, exist_ok=True)
-        with fresh.open("w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(fresh, target)
+        try:
+            fresh.parent.mkdir(parents=True, exist_ok=True)
+            self._dynamic.mkdir(parents=True, exist_ok=True)
+            with fresh.open("w") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(fresh, target)
+        except OSError as error:
+            raise OutOfDisk(
+                f"The route could not be written: {error.strerror}.",
+                hint=MAKE_ROOM.format(again="try again"),
+            ) from error
 
     def read_routes(self, app: str) -> Mapping[str, Any] | None:
         try:

@@ -11,7 +11,7 @@ from apps.deployments.models import Deployment, Status
 from apps.deployments.services import app_stop
 from apps.deployments.tasks import claim_next
 from apps.engine.data import ContainerStatus
-from apps.engine.errors import EngineUnavailable, StartFailed
+from apps.engine.errors import EngineUnavailable, OutOfDisk, StartFailed
 from apps.engine.fake import FakeEngine
 from apps.projects.models import App
 from apps.projects.services import variables_save
@@ -22,6 +22,7 @@ from tests.deployments.test_deployment_run import deploy
 def _unhurried() -> Iterator[None]:
     yield
     observation._not_before.clear()
+    reconciliation._not_before.clear()
 
 
 def put_right() -> None:
@@ -157,6 +158,15 @@ def test_a_route_file_that_drifted_is_written_again(
     fake.proxy.routes["999"] = {"http": {}}
     reconciliation.restore_routes()
     assert fake.proxy.routes == written
+
+
+def test_a_full_disk_keeps_no_container_down(fake: FakeEngine, web: App) -> None:
+    live = deploy(web)
+    fake.containers.remove(live.container_id)
+    fake.proxy.fail("write_routes", OutOfDisk("The disk is full."), times=2)
+    reconciliation.reconcile(owner="me", alone=True)
+    reconciliation.reconcile(owner="me", alone=True)
+    assert len(fake.containers.all) == 1 and seen(web) == ("running", "")
 
 
 def test_an_unknown_container_of_ours_has_a_grace_time(fake: FakeEngine, web: App) -> None:
