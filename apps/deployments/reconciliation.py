@@ -14,6 +14,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db.models import Q
+from django.db.utils import Error as DatabaseError
 from django.utils import timezone
 
 from apps.deployments import events, lifecycle, planning, repair, stop_first
@@ -59,6 +60,9 @@ def reconcile(
         remove_orphans()
     except EngineUnavailable as error:
         logger.warning("Reconciliation: %s", error.sentence)
+    except DatabaseError as error:
+        # Locked, or its disk is full: the next round finds the same.
+        logger.warning("Reconciliation: %s", error)
 
 
 def recover_abandoned(

@@ -59,24 +59,34 @@ def check_git() -> Check:
     )
 
 
+DATA_DIRECTORY = "Data directory"
+
+
 def check_data_dir(folder: Path) -> Check:
     """Whether Mist can write there and has room."""
-    name = "Data directory"
+    writable = check_writable(folder)
+    if not writable.ok:
+        return writable
+    usage = shutil.disk_usage(folder)
+    # What root alone may use is nobody's.
+    return check_room(DATA_DIRECTORY, folder, usage.free, usage.used + usage.free)
+
+
+def check_writable(folder: Path) -> Check:
+    """Whether Mist can write there at all."""
+    name = DATA_DIRECTORY
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / f".probe-{os.getpid()}"
         probe.write_bytes(b"mist")
         probe.unlink()
-        usage = shutil.disk_usage(folder)
-        # What root alone may use is nobody's.
-        free, total = usage.free, usage.used + usage.free
     except OSError as error:
         reason = error.strerror or type(error).__name__
         full = error.errno == 28
         clean = "Make room: ./mist cleanup removes what nothing needs."
         hint = clean if full else "Run Mist as its owner, or set MIST_DATA_DIR."
         return Check(name, False, f"{folder} cannot be written: {reason}", hint)
-    return check_room(name, folder, free, total)
+    return Check(name, True, str(folder))
 
 
 def check_engine_disk(find: Callable[[], Path]) -> Check:

@@ -15,10 +15,12 @@ from apps.accounts.models import User
 from apps.deployments import pipeline
 from apps.deployments.models import Deployment, Status
 from apps.deployments.tasks import claim_next
+from apps.engine import host
 from apps.engine.errors import EngineUnavailable
 from apps.engine.fake import FakeEngine
 from apps.engine.host import check_room
 from apps.projects.models import App, Project
+from apps.system.management.commands import up
 
 REPOSITORY = "https://git.example.com/shop/web.git"
 
@@ -161,3 +163,12 @@ def test_the_set_up_link_is_printed_only_while_nobody_exists(fake: FakeEngine, d
     User.objects.create_superuser("alice@example.com", "x", name="Alice")
     with pytest.raises(CommandError, match="set up already"):
         mist("setup_link")
+
+
+def test_a_server_that_restarts_with_little_room_is_told_and_serves_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, data_dir: Path
+) -> None:
+    monkeypatch.setattr(host, "DISK_NEEDED", 1 << 60)
+    out = io.StringIO()
+    up.Command(stdout=out)._check_room()
+    assert "Mist needs 1 GB free" in out.getvalue()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
@@ -52,7 +53,7 @@ class Command(MistCommand):
             self.say(f"Mist is running already: {dashboard_url()}")
             self._say_setup_link()
             return
-        host.require(host.check_data_dir(settings.MIST_ENGINE_CONFIG.data_dir))
+        self._check_room()
         if not options["prepare"] or is_part:
             # Before anything is touched; what serves afterwards takes the lock for itself.
             os.close(take_lock(shared=is_part))
@@ -75,10 +76,22 @@ class Command(MistCommand):
             os.execv(serve[0], serve)
         self._serve_detached(serve)
 
+    def _check_room(self) -> None:
+        """Apps need no room to be served: Traefik is started even where Mist cannot be."""
+        folder = settings.MIST_ENGINE_CONFIG.data_dir
+        writable = host.check_writable(folder)
+        if not writable.ok and not runs_in_parts():
+            with contextlib.suppress(EngineError, OSError):
+                get_engine().proxy.ensure_running()
+        host.require(writable)
+        room = host.check_data_dir(folder)
+        if not room.ok:
+            # A server that restarts with a full disk has to serve all the same.
+            self.say(f"{room.name}: {room.says}. {room.hint}")
+
     def _check_host(self) -> None:
         config = settings.MIST_ENGINE_CONFIG
-        for check in (host.check_git(), host.check_data_dir(config.data_dir)):
-            host.require(check)
+        host.require(host.check_git())
         for check in host.port_checks(config, settings.MIST_PORT, settings.MIST_BIND):
             host.require(check)
 
@@ -111,7 +124,10 @@ class Command(MistCommand):
         until = time.monotonic() + START_SECONDS
         while not _answers():
             if mist_pid() is None or time.monotonic() > until:
-                last = log.read_text(errors="replace").splitlines()[-5:]
+                room = host.check_data_dir(settings.MIST_ENGINE_CONFIG.data_dir)
+                last = [f"{room.says}. {room.hint}"]
+                if room.ok:
+                    last = log.read_text(errors="replace").splitlines()[-5:]
                 raise CommandError("\n".join(["Mist did not start.", *last, f"Its log is {log}."]))
             time.sleep(0.05)
         self.say(f"Mist is running: {dashboard_url()}")
