@@ -23,6 +23,8 @@ OFTEN = 50
 """Tries with the short pause before the long one, for an app without an interval of its own."""
 RESTARTS_FORGIVEN = 1
 """An app may fall once while what it needs comes up; a worker is watched for just that."""
+FALL_SECONDS = 3.0
+"""How long to wait for the next fall of an app that falls again and again."""
 STOPPED = (128 + signal.SIGTERM, 128 + signal.SIGKILL)
 """Exit codes of what somebody else told to end."""
 STOPPING_SECONDS = 15.0
@@ -143,8 +145,20 @@ def _living(work: Work, *, restarts: int) -> Container:
         told = container.exit_code in STOPPED and not container.out_of_memory
         if container.status is ContainerStatus.EXITED and told:
             _see_whether_the_engine_stops(work)
-        raise _ended(work, container)
+        raise _ended(work, _fallen(work, container))
     return container
+
+
+def _fallen(work: Work, container: Container) -> Container:
+    """The container as it ended: one that the engine has started again already tells its exit
+    code only when it falls once more, and one that runs on tells none."""
+    until = Deadline(FALL_SECONDS)
+    patience = work.deadline(None, "The health check")
+    last: Container | None = container
+    while last is not None and last.exit_code is None and until.remaining() > 0:
+        patience.sleep(PROBE_PAUSE / 4)
+        last = work.engine.containers.inspect(work.container_id)
+    return last or container
 
 
 def _see_whether_the_engine_stops(work: Work) -> None:

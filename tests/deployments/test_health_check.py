@@ -72,6 +72,24 @@ def test_a_worker_that_ends_fails_and_the_old_one_runs_on(fake: FakeEngine, work
     assert list(fake.containers.all) == [first.container_id]
 
 
+def test_a_worker_that_its_engine_started_again_still_tells_its_exit_code(
+    fake: FakeEngine, worker: App
+) -> None:
+    app_update(app=worker, health_up_seconds=60)
+
+    def restart() -> None:
+        fallen = list(fake.containers.all)[-1]
+        fake.containers.all[fallen] = replace(fake.containers.all[fallen], restarts=1)
+
+    def crash() -> None:
+        fake.containers.kill(list(fake.containers.all)[-1], exit_code=3)
+
+    fake.containers.fail("inspect", restart, times=2)
+    fake.containers.fail("inspect", crash)
+    failed = deploy(worker)
+    assert failed.failure == "The app ended with exit code 3 instead of staying up."
+
+
 def test_a_job_may_end_well_where_its_policy_leaves_it_there(fake: FakeEngine, worker: App) -> None:
     app_update(app=worker, health_up_seconds=60, restart_policy="no")
 
