@@ -27,6 +27,7 @@ from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from django.urls import path  # noqa: E402
 
 from apps.live.consumers import Answer, PageConsumer  # noqa: E402
+from apps.projects.access import NOBODY  # noqa: E402
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -91,7 +92,8 @@ class PooledHandler(ASGIHandler):
         try:
             user = getattr(request, "user", None)
             text = "" if response.streaming else response.content.decode()
-            return Answer(response.status_code, text, None if user is None else user.pk)
+            allows = getattr(request, "access", NOBODY).allows
+            return Answer(response.status_code, text, None if user is None else user.pk, allows)
         finally:
             response.close()
 

@@ -6,16 +6,16 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
-from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.models import Group
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 
 from apps.accounts.models import User
+from apps.projects.access import EVERYBODY, allow
 
 
-@login_not_required
+@allow(EVERYBODY)
 def login(request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
     """One way in: Mist's. Who is logged in and still sent here is no administrator."""
     if request.user.is_authenticated:
@@ -33,14 +33,14 @@ admin.site.unregister(Group)
 @admin.register(User)
 class PersonAdmin(UserAdmin):  # type: ignore[type-arg]
     ordering = ("email",)
-    list_display = ("email", "name", "is_active", "is_superuser", "last_login")
-    list_filter = ("is_active", "is_superuser")
+    list_display = ("email", "name", "is_active", "role", "last_login")
+    list_filter = ("is_active", "role")
     search_fields = ("email", "name")
     readonly_fields = ("last_login", "created_at")
     filter_horizontal = ()
     fieldsets = (
         (None, {"fields": ("email", "name", "password")}),
-        ("Rights", {"fields": ("is_active", "is_staff", "is_superuser")}),
+        ("Rights", {"fields": ("is_active", "role")}),
         ("Dates", {"fields": ("last_login", "created_at")}),
     )
     add_fieldsets = (

@@ -5,9 +5,19 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
-from django.contrib.auth.models import PermissionsMixin
 from django.db import models
 from django.utils import timezone
+
+
+class InstanceRole(models.TextChoices):
+    """What a person may do with this Mist itself, the least first."""
+
+    MEMBER = "member", "Member"
+    """Only what projects give."""
+    ADMIN = "admin", "Admin"
+    """Users, every project, and the instance's pages; not its secrets, nor its owners."""
+    OWNER = "owner", "Owner"
+    """Everything."""
 
 
 class UserManager(BaseUserManager["User"]):
@@ -20,19 +30,23 @@ class UserManager(BaseUserManager["User"]):
         return user
 
     def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> User:
-        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
+        """An owner; Django's own word for it."""
+        return self.create_user(email, password, role=InstanceRole.OWNER, **fields)
 
     def get_by_natural_key(self, username: str | None) -> User:
         return self.get(email=(username or "").strip().lower())
 
 
-class User(AbstractBaseUser, PermissionsMixin):
-    """A person. For now every user is an administrator of the instance."""
+class User(AbstractBaseUser):
+    """A person, and what they may do with the whole instance. What they may do with a project says
+    `apps.projects.models.Membership`."""
 
     email = models.EmailField(unique=True)
     name = models.CharField(max_length=100)
     is_active = models.BooleanField(default=True)
-    is_staff = models.BooleanField(default=False)
+    role = models.CharField(
+        max_length=10, choices=InstanceRole.choices, default=InstanceRole.MEMBER
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     shortcuts = models.BooleanField("single-key shortcuts", default=True)
 
@@ -44,6 +58,31 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.name or self.email
+
+    @property
+    def is_owner(self) -> bool:
+        return self.is_active and self.role == InstanceRole.OWNER
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether every project and the instance's pages are theirs: an admin or an owner."""
+        return self.is_active and self.role in (InstanceRole.ADMIN, InstanceRole.OWNER)
+
+    # What the Django admin asks. It shows and changes everything, so it is for owners.
+
+    @property
+    def is_staff(self) -> bool:
+        return self.is_owner
+
+    @property
+    def is_superuser(self) -> bool:
+        return self.is_owner
+
+    def has_perm(self, perm: str, obj: object = None) -> bool:
+        return self.is_owner
+
+    def has_module_perms(self, app_label: str) -> bool:
+        return self.is_owner
 
     @property
     def first_name(self) -> str:

@@ -6,7 +6,6 @@ from typing import cast
 
 from django.conf import settings
 from django.contrib import auth, messages
-from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -15,10 +14,11 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
 from apps.accounts.forms import AccountForm, LoginForm, PasswordForm
-from apps.accounts.models import User
+from apps.accounts.models import InstanceRole, User
 from apps.accounts.selectors import anyone_exists
 from apps.accounts.services import account_update, password_set, shortcuts_set
 from apps.deployments import events
+from apps.projects.access import EVERYBODY, allow
 
 THEME_COOKIE = "mist_theme"
 THEMES = ("light", "dark")
@@ -33,7 +33,7 @@ def where_to(request: HttpRequest) -> str:
     return resolve_url(settings.LOGIN_REDIRECT_URL)
 
 
-@login_not_required
+@allow(EVERYBODY)
 @sensitive_post_parameters("password")
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -62,6 +62,7 @@ def login(request: HttpRequest) -> HttpResponse:
     return render(request, "login.html", context)
 
 
+@allow(InstanceRole.MEMBER)
 @require_POST
 def logout(request: HttpRequest) -> HttpResponse:
     user = cast(User, request.user)
@@ -70,6 +71,7 @@ def logout(request: HttpRequest) -> HttpResponse:
     return redirect("login")
 
 
+@allow(InstanceRole.MEMBER)
 @require_POST
 def theme(request: HttpRequest) -> HttpResponse:
     """Light, dark or, with no cookie, the system's own."""
@@ -82,6 +84,7 @@ def theme(request: HttpRequest) -> HttpResponse:
     return answer
 
 
+@allow(InstanceRole.MEMBER)
 @require_POST
 def shortcuts(request: HttpRequest) -> HttpResponse:
     on = request.POST.get("shortcuts") == "on"
@@ -90,6 +93,7 @@ def shortcuts(request: HttpRequest) -> HttpResponse:
     return redirect("account")
 
 
+@allow(InstanceRole.MEMBER)
 @sensitive_post_parameters("current", "new")
 @require_http_methods(["GET", "HEAD", "POST"])
 def account(request: HttpRequest) -> HttpResponse:

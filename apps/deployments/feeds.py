@@ -9,7 +9,7 @@ from apps.deployments.log_feed import BuildLogFeed
 from apps.deployments.models import Deployment
 from apps.deployments.output_feed import OutputFeed
 from apps.live.pages import FeedFactory, Live
-from apps.projects.models import App
+from apps.projects.models import App, ProjectRole
 
 
 def anything(**address: object) -> Live:
@@ -30,7 +30,7 @@ def of_deployment(*, project: str, app: str, number: int) -> Live:
     for pk in found.values_list("pk", flat=True):
         groups.append(deployment_group(pk))
         feeds["log"] = functools.partial(BuildLogFeed, pk)
-    return Live(groups, feeds)
+    return Live(groups, feeds, {"log": ProjectRole.DEVELOPER})
 
 
 def of_output(*, project: str, app: str) -> Live:

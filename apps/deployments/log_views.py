@@ -37,6 +37,8 @@ from apps.deployments.logs import (
 from apps.deployments.models import Deployment
 from apps.deployments.selectors import deployments_visible_to
 from apps.deployments.stages import NAMES
+from apps.projects.access import allow
+from apps.projects.models import ProjectRole
 
 PAGE_LINES = 2_000
 CHUNK_LINES = 1_000
@@ -88,6 +90,7 @@ def _find(request: HttpRequest, project: str, app: str, number: int) -> Deployme
     return get_object_or_404(visible, app__project__slug=project, app__slug=app, number=number)
 
 
+@allow(ProjectRole.DEVELOPER)
 @require_safe
 def deployment_log_chunk(request: HttpRequest, project: str, app: str, number: int) -> HttpResponse:
     """Lines from `offset` on, for pages whose WebSocket does not come through, or from the line
@@ -102,6 +105,7 @@ def deployment_log_chunk(request: HttpRequest, project: str, app: str, number: i
     return JsonResponse(frame(chunk), json_dumps_params={"ensure_ascii": False})
 
 
+@allow(ProjectRole.DEVELOPER)
 @require_safe
 def deployment_log_search(
     request: HttpRequest, project: str, app: str, number: int
@@ -113,6 +117,7 @@ def deployment_log_search(
     return JsonResponse({"lines": result.lines, "total": result.total})
 
 
+@allow(ProjectRole.DEVELOPER)
 @require_safe
 def deployment_log_text(
     request: HttpRequest, project: str, app: str, number: int

@@ -33,8 +33,9 @@ from apps.deployments.selectors import deployments_of, live_deployment
 from apps.engine.data import OutputLine
 from apps.engine.errors import EngineError, EngineUnavailable
 from apps.live.pages import live_page, render_page
+from apps.projects.access import allow
 from apps.projects.app_views import app_frame, find_app
-from apps.projects.models import App
+from apps.projects.models import App, ProjectRole
 
 LIVE_LINES = 200
 SPARE_LINES = 20
@@ -137,6 +138,7 @@ def _place(cursor: Cursor, choice: Choice) -> dict[str, str]:
     return place | {"container": str(choice.replica)} if choice.replica > 1 else place
 
 
+@allow(ProjectRole.DEVELOPER)
 @require_safe
 @live_page(of_output)
 def app_logs(request: HttpRequest, project: str, app: str) -> HttpResponse:
@@ -174,6 +176,7 @@ def app_logs(request: HttpRequest, project: str, app: str) -> HttpResponse:
     return render_page(request, "app_logs.html", context, status=503 if problem else 200)
 
 
+@allow(ProjectRole.DEVELOPER)
 @require_safe
 def app_logs_text(request: HttpRequest, project: str, app: str) -> HttpResponseBase:
     """All that there is of what the address chooses; without a choice of all deployments."""
@@ -199,6 +202,7 @@ def _chain(first: str, rest: Iterator[str]) -> Iterator[str]:
     yield from rest
 
 
+@allow(ProjectRole.DEVELOPER)
 @require_safe
 def app_logs_chunk(request: HttpRequest, project: str, app: str) -> HttpResponse:
     """Lines behind the cursor `at`, for pages whose WebSocket does not come through."""

@@ -15,7 +15,9 @@ from apps.accounts.models import User
 from apps.deployments import changes, services
 from apps.deployments.models import Deployment
 from apps.deployments.selectors import deployments_visible_to, live_deployment, stop_note
+from apps.projects.access import allow
 from apps.projects.app_views import app_crumbs
+from apps.projects.models import ProjectRole
 
 
 def _find(request: HttpRequest, project: str, app: str, number: int) -> Deployment:
@@ -25,6 +27,7 @@ def _find(request: HttpRequest, project: str, app: str, number: int) -> Deployme
     return get_object_or_404(visible, app__project__slug=project, app__slug=app, number=number)
 
 
+@allow(ProjectRole.DEVELOPER)
 @require_http_methods(["GET", "HEAD", "POST"])
 def deployment_rollback(request: HttpRequest, project: str, app: str, number: int) -> HttpResponse:
     """The question with what differs on a GET, alone for a dialog; the deed on a POST."""
@@ -71,6 +74,7 @@ def _differences(to: Deployment) -> list[changes.Change]:
     return [change for change in changes.difference(to.made_from, now) if change.is_variable]
 
 
+@allow(ProjectRole.DEVELOPER)
 @require_POST
 def deployment_pin(request: HttpRequest, project: str, app: str, number: int) -> HttpResponse:
     found = _find(request, project, app, number)

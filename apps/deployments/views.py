@@ -13,7 +13,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from apps.accounts.models import User
+from apps.accounts.models import InstanceRole, User
 from apps.deployments import services
 from apps.deployments.feeds import anything, of_app, of_deployment
 from apps.deployments.forms import DeployForm
@@ -32,13 +32,15 @@ from apps.deployments.selectors import (
 )
 from apps.deployments.stages import rail
 from apps.live.pages import live_page, render_page
+from apps.projects.access import access, allow
 from apps.projects.app_views import app_frame, ask_about, find_app
 from apps.projects.confirmation import Question
-from apps.projects.models import App
+from apps.projects.models import App, ProjectRole
 
 ROWS = 50
 
 
+@allow(InstanceRole.MEMBER)
 @require_safe
 @live_page(anything)
 def deployment_list(request: HttpRequest) -> HttpResponse:
@@ -61,12 +63,14 @@ def _app_page(request: HttpRequest, app: App, form: DeployForm) -> HttpResponse:
     return render_page(request, "app_deployments.html", context)
 
 
+@allow(ProjectRole.VIEWER)
 @require_safe
 @live_page(of_app)
 def app_deployments(request: HttpRequest, project: str, app: str) -> HttpResponse:
     return _app_page(request, find_app(request, project, app), DeployForm())
 
 
+@allow(ProjectRole.DEVELOPER)
 @require_POST
 def app_deploy(request: HttpRequest, project: str, app: str) -> HttpResponse:
     found = find_app(request, project, app)
@@ -79,6 +83,7 @@ def app_deploy(request: HttpRequest, project: str, app: str) -> HttpResponse:
     return redirect("deployment", project, app, deployment.number)
 
 
+@allow(ProjectRole.DEVELOPER)
 @require_POST
 def app_apply(request: HttpRequest, project: str, app: str) -> HttpResponse:
     """Bring changed settings and variables into the running version."""
@@ -121,12 +126,13 @@ def _state(deployment: Deployment) -> dict[str, Any]:
     }
 
 
+@allow(ProjectRole.VIEWER)
 @require_safe
 @live_page(of_deployment)
 def deployment(request: HttpRequest, project: str, app: str, number: int) -> HttpResponse:
     found = _find(request, project, app, number)
     context = _state(found)
-    if "HX-Request" not in request.headers:
+    if "HX-Request" not in request.headers and access(request).develops:
         context |= log_pane(found)
     context |= {
         "title": f"#{found.number} · {found.app.slug}",
@@ -143,6 +149,7 @@ def deployment(request: HttpRequest, project: str, app: str, number: int) -> Htt
     return render_page(request, "deployment.html", context)
 
 
+@allow(ProjectRole.DEVELOPER)
 @require_POST
 def deployment_cancel(request: HttpRequest, project: str, app: str, number: int) -> HttpResponse:
     found = _find(request, project, app, number)
@@ -168,6 +175,7 @@ def _wish(
     return redirect("app", project, app)
 
 
+@allow(ProjectRole.DEVELOPER)
 @require_http_methods(["GET", "HEAD", "POST"])
 def app_stop(request: HttpRequest, project: str, app: str) -> HttpResponse:
     if request.method != "POST":
@@ -188,11 +196,13 @@ def _ask_to_stop(request: HttpRequest, app: App) -> HttpResponse:
     return ask_about(request, app, question, last="Stop")
 
 
+@allow(ProjectRole.DEVELOPER)
 @require_POST
 def app_start(request: HttpRequest, project: str, app: str) -> HttpResponse:
     return _wish(request, project, app, services.app_start, "started")
 
 
+@allow(ProjectRole.DEVELOPER)
 @require_POST
 def app_restart(request: HttpRequest, project: str, app: str) -> HttpResponse:
     return _wish(request, project, app, services.app_restart, "restarted")

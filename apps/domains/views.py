@@ -17,10 +17,13 @@ from apps.domains.selectors import domains_of
 from apps.domains.services import domain_add, domain_remove
 from apps.engine.errors import InvalidSource
 from apps.live.pages import live_page, render_page
+from apps.projects.access import allow
 from apps.projects.app_views import app_frame, ask_about, find_app
 from apps.projects.confirmation import Question
+from apps.projects.models import ProjectRole
 
 
+@allow(ProjectRole.VIEWER, write=ProjectRole.DEVELOPER)
 @require_http_methods(["GET", "HEAD", "POST"])
 @live_page(of_app)
 def app_domains(request: HttpRequest, project: str, app: str) -> HttpResponse:
@@ -42,6 +45,7 @@ def app_domains(request: HttpRequest, project: str, app: str) -> HttpResponse:
     return render_page(request, "app_domains.html", context, parts="_app_head.html")
 
 
+@allow(ProjectRole.DEVELOPER)
 @require_http_methods(["GET", "HEAD", "POST"])
 def domain_delete(request: HttpRequest, project: str, app: str, pk: int) -> HttpResponse:
     found = find_app(request, project, app)

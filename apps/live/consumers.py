@@ -42,6 +42,8 @@ class Answer:
     status: int
     text: str
     user_id: int | None
+    allows: Callable[[Any], bool]
+    """Whether the person has what a feed needs (`apps.projects.access.Need`)."""
 
 
 class Pages(Protocol):
@@ -69,6 +71,7 @@ class PageConsumer(AsyncWebsocketConsumer):
         self._path = ""
         self._groups: list[str] = []
         self._feeds: dict[str, Feed] = {}
+        self._needs: Mapping[str, Any] = {}
         self._stale = asyncio.Event()
         self._refresher: asyncio.Task[None] | None = None
         self._last = b""
@@ -101,7 +104,10 @@ class PageConsumer(AsyncWebsocketConsumer):
         await self._join(user_group(answer.user_id))
         await self.accept()
         await self._send_parts(answer.text)
+        self._needs = live.needs
         for name, make in live.feeds.items():
+            if not self._may_follow(name, answer):
+                continue
             mine = f"{name}."
             own = {k.removeprefix(mine): str(v) for k, v in query.items() if k.startswith(mine)}
             feed = make(own, self._send_text)
@@ -122,6 +128,14 @@ class PageConsumer(AsyncWebsocketConsumer):
             feed = self._feeds.get(name)
             if feed is not None and isinstance(message, dict):
                 await feed.heard(message)
+
+    def _may_follow(self, feed: str, answer: Answer) -> bool:
+        return feed not in self._needs or answer.allows(self._needs[feed])
+
+    async def _close_feeds(self, answer: Answer) -> None:
+        """Those that the person may not follow any more."""
+        for name in [name for name in self._feeds if not self._may_follow(name, answer)]:
+            await self._feeds.pop(name).close()
 
     async def _join(self, group: str) -> None:
         await self.channel_layer.group_add(group, self.channel_name)
@@ -152,6 +166,7 @@ class PageConsumer(AsyncWebsocketConsumer):
                 if answer.status != 200:
                     await self.close(NOT_FOUND)
                     return
+                await self._close_feeds(answer)
                 await self._send_parts(answer.text)
             pause = (time.monotonic() - began) * PAUSE_SHARE
             await asyncio.sleep(min(PAUSE_MOST, max(PAUSE_LEAST, pause)))

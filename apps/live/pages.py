@@ -50,6 +50,9 @@ class Live:
     """Groups whose nudges mean that the page may show something else now."""
     feeds: Mapping[str, FeedFactory] = field(default_factory=dict)
     """Name, as the page's script knows it → what streams in under that name."""
+    needs: Mapping[str, Any] = field(default_factory=dict)
+    """Name of a feed → what it needs of the person beyond seeing the page
+    (`apps.projects.access.Need`)."""
 
 
 def live_page(find: Callable[..., Live]) -> Callable[[View], View]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 
+from apps.accounts.models import InstanceRole
 from apps.deployments.feeds import anything, of_app
 from apps.live.pages import Live
 from apps.metrics.cards import host_row_frame, numbers_frame, usage_frame
@@ -20,7 +21,8 @@ def _with(live: Live, subject: int, form: Form) -> Live:
 
 def of_dashboard(**address: object) -> Live:
     """Lists, and the host's row."""
-    return _with(anything(**address), HOST, host_row_frame)
+    live = _with(anything(**address), HOST, host_row_frame)
+    return dataclasses.replace(live, needs={"metrics": InstanceRole.ADMIN})
 
 
 def of_server(**address: object) -> Live:

@@ -11,7 +11,7 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from apps.accounts.models import User
+from apps.accounts.models import InstanceRole, User
 from apps.engine.connect import get_engine
 from apps.engine.errors import EngineError
 from apps.engine.host_usage import uptime
@@ -21,7 +21,9 @@ from apps.metrics.charts import APP_NAMES, HOST_NAMES, app_plots, columns, host_
 from apps.metrics.feeds import of_app_metrics, of_server
 from apps.metrics.packing import HOST
 from apps.metrics.planning import RANGES, Range, range_of, range_text
+from apps.projects.access import allow
 from apps.projects.app_views import app_frame, find_app
+from apps.projects.models import ProjectRole
 from mist_project import __version__
 
 
@@ -40,6 +42,7 @@ def _chosen(chosen: Range, now: float) -> dict[str, Any]:
 # -------------------------------------------------------------------------------------------- apps
 
 
+@allow(ProjectRole.VIEWER)
 @require_safe
 @live_page(of_app_metrics)
 def app_metrics(request: HttpRequest, project: str, app: str) -> HttpResponse:
@@ -54,6 +57,7 @@ def app_metrics(request: HttpRequest, project: str, app: str) -> HttpResponse:
     return render_page(request, "app_metrics.html", context, parts="_app_head.html")
 
 
+@allow(ProjectRole.VIEWER)
 @never_cache
 @require_safe
 def app_metrics_data(request: HttpRequest, project: str, app: str) -> HttpResponse:
@@ -78,6 +82,7 @@ def _data(
     )
 
 
+@allow(ProjectRole.VIEWER)
 @never_cache
 @require_safe
 def app_usage(request: HttpRequest, project: str, app: str) -> HttpResponse:
@@ -90,6 +95,7 @@ def app_usage(request: HttpRequest, project: str, app: str) -> HttpResponse:
 # ------------------------------------------------------------------------------------------ server
 
 
+@allow(InstanceRole.ADMIN)
 @require_safe
 @live_page(of_server)
 def server(request: HttpRequest) -> HttpResponse:
@@ -134,6 +140,7 @@ def _version_of(ask: Callable[[], str]) -> str:
         return ""
 
 
+@allow(InstanceRole.ADMIN)
 @never_cache
 @require_safe
 def server_data(request: HttpRequest) -> HttpResponse:
@@ -142,6 +149,7 @@ def server_data(request: HttpRequest) -> HttpResponse:
     return _data(chosen, now, columns(series, chosen.resolution), [])
 
 
+@allow(InstanceRole.ADMIN)
 @never_cache
 @require_safe
 def server_row(request: HttpRequest) -> HttpResponse:

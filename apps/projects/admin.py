@@ -10,9 +10,9 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from apps.accounts.read_only import ReadOnly
+from apps.accounts.read_only import LookOnly, ReadOnly
 from apps.deployments.services import app_delete
-from apps.projects.models import App, EnvironmentVariable, HostPort, Project, Volume
+from apps.projects.models import App, EnvironmentVariable, HostPort, Membership, Project, Volume
 from apps.projects.services import (
     host_port_remove,
     project_delete,
@@ -32,8 +32,22 @@ class ProjectAdmin(ReadOnly):
         allowed = super().has_delete_permission(request, obj)
         return allowed and (obj is None or not App.objects.filter(project=obj).exists())
 
+    def get_deleted_objects(
+        self, objs: Sequence[Any] | QuerySet[Any], request: HttpRequest
+    ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
+        """Name the project alone: it has no apps, and who was in it is out of it then."""
+        return [str(project) for project in objs], {"projects": len(objs)}, set(), []
+
     def delete_model(self, request: HttpRequest, obj: Project) -> None:
         project_delete(project=obj)
+
+
+@admin.register(Membership)
+class MembershipAdmin(LookOnly):
+    list_display = ("user", "project", "role", "created_at", "created_by")
+    list_filter = ("role",)
+    list_select_related = ("user", "project", "created_by")
+    search_fields = ("user__email", "project__slug")
 
 
 @admin.register(App)

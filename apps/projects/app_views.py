@@ -29,11 +29,12 @@ from apps.live.pages import live_page, render_page
 from apps.metrics.cards import usage_now
 from apps.metrics.feeds import of_overview
 from apps.projects import services
+from apps.projects.access import allow
 from apps.projects.confirmation import Question, ask
 from apps.projects.environment_forms import DeleteForm, PasteForm, VariableForm
 from apps.projects.forms import AppForm
 from apps.projects.holding_forms import HostPortForm, VolumeForm
-from apps.projects.models import App, EnvironmentVariable, HostPort, Volume
+from apps.projects.models import App, EnvironmentVariable, HostPort, ProjectRole, Volume
 from apps.projects.selectors import apps_visible_to, host_ports_of, variables_of, volumes_of
 
 RECENT = 5
@@ -96,6 +97,7 @@ def ask_about(request: HttpRequest, app: App, question: Question, *, last: str) 
     return ask(request, question, frame)
 
 
+@allow(ProjectRole.VIEWER)
 @require_safe
 @live_page(of_overview)
 def app(request: HttpRequest, project: str, app: str) -> HttpResponse:
@@ -142,6 +144,7 @@ def _variable(app: App, pk: str | int) -> EnvironmentVariable:
     return get_object_or_404(variables_of(app), pk=int(text) if text.isdecimal() else 0)
 
 
+@allow(ProjectRole.VIEWER)
 @require_safe
 @live_page(of_app)
 def app_environment(request: HttpRequest, project: str, app: str) -> HttpResponse:
@@ -152,6 +155,7 @@ def app_environment(request: HttpRequest, project: str, app: str) -> HttpRespons
     return _environment_page(request, found, form=form)
 
 
+@allow(ProjectRole.DEVELOPER)
 @sensitive_post_parameters("value")
 @never_cache
 @require_POST
@@ -175,6 +179,7 @@ def variable_save(request: HttpRequest, project: str, app: str) -> HttpResponse:
     return redirect("app_environment", project, app)
 
 
+@allow(ProjectRole.DEVELOPER)
 @sensitive_post_parameters("text")
 @never_cache
 @require_POST
@@ -194,6 +199,7 @@ def environment_paste(request: HttpRequest, project: str, app: str) -> HttpRespo
     return redirect("app_environment", project, app)
 
 
+@allow(ProjectRole.DEVELOPER)
 @never_cache
 @require_POST
 def variable_reveal(request: HttpRequest, project: str, app: str, pk: int) -> HttpResponse:
@@ -205,6 +211,7 @@ def variable_reveal(request: HttpRequest, project: str, app: str, pk: int) -> Ht
     return _environment_page(request, found, shown_pk=variable.pk)
 
 
+@allow(ProjectRole.DEVELOPER)
 @require_http_methods(["GET", "HEAD", "POST"])
 def variable_delete(request: HttpRequest, project: str, app: str, pk: int) -> HttpResponse:
     found = find_app(request, project, app)
@@ -244,6 +251,7 @@ def settings_page(request: HttpRequest, app: App, **more: Any) -> HttpResponse:
     return render_page(request, "app_settings.html", context, parts="_app_head.html")
 
 
+@allow(ProjectRole.VIEWER, write=ProjectRole.DEVELOPER)
 @require_http_methods(["GET", "HEAD", "POST"])
 @live_page(of_app)
 def app_settings(request: HttpRequest, project: str, app: str) -> HttpResponse:
@@ -256,6 +264,7 @@ def app_settings(request: HttpRequest, project: str, app: str) -> HttpResponse:
     return redirect("app_settings", project, app)
 
 
+@allow(ProjectRole.ADMIN)
 @require_POST
 def app_delete(request: HttpRequest, project: str, app: str) -> HttpResponse:
     found = find_app(request, project, app)

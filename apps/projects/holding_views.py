@@ -13,16 +13,18 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from apps.accounts.models import User
 from apps.projects import services
+from apps.projects.access import allow
 from apps.projects.app_views import ask_about, find_app, settings_page
 from apps.projects.confirmation import Question
 from apps.projects.holding_forms import HostPortForm, VolumeForm
-from apps.projects.models import App, HostPort
+from apps.projects.models import App, HostPort, ProjectRole
 from apps.projects.selectors import host_ports_of, volumes_of
 
 JUST_TAKEN = "Somebody has just taken this. Choose another one."
 NEXT = "It counts from the next deployment on."
 
 
+@allow(ProjectRole.DEVELOPER)
 @require_POST
 def volume_add(request: HttpRequest, project: str, app: str) -> HttpResponse:
     found = find_app(request, project, app)
@@ -39,6 +41,7 @@ def volume_add(request: HttpRequest, project: str, app: str) -> HttpResponse:
     return settings_page(request, found, volume_form=form)
 
 
+@allow(ProjectRole.DEVELOPER)
 @require_http_methods(["GET", "HEAD", "POST"])
 def volume_remove(request: HttpRequest, project: str, app: str, pk: int) -> HttpResponse:
     found = find_app(request, project, app)
@@ -61,6 +64,7 @@ def volume_remove(request: HttpRequest, project: str, app: str, pk: int) -> Http
     return redirect("app_settings", project, app)
 
 
+@allow(ProjectRole.DEVELOPER)
 @require_POST
 def host_port_add(request: HttpRequest, project: str, app: str) -> HttpResponse:
     found = find_app(request, project, app)
@@ -77,6 +81,7 @@ def host_port_add(request: HttpRequest, project: str, app: str) -> HttpResponse:
     return settings_page(request, found, host_port_form=form)
 
 
+@allow(ProjectRole.DEVELOPER)
 @require_http_methods(["GET", "HEAD", "POST"])
 def host_port_remove(request: HttpRequest, project: str, app: str, pk: int) -> HttpResponse:
     found = find_app(request, project, app)

@@ -29,6 +29,17 @@ def address_label(project: str, app: str, *, salt: str = "") -> str:
     return f"{label[: DNS_LABEL_MAX - 7].rstrip('-')}-{digest}"
 
 
+class ProjectRole(models.TextChoices):
+    """What a person may do with one project, the least first."""
+
+    VIEWER = "viewer", "Viewer"
+    """See what runs; no logs, no secrets, no actions."""
+    DEVELOPER = "developer", "Developer"
+    """Apps, variables, deployments, logs."""
+    ADMIN = "admin", "Admin"
+    """Members, settings, and deleting as well."""
+
+
 class Project(models.Model):
     """Apps that belong together; they share a Docker network that nobody else is on."""
 
@@ -43,6 +54,29 @@ class Project(models.Model):
 
     def __str__(self) -> str:
         return self.slug
+
+
+class Membership(models.Model):
+    """What one person may do with one project. Owners and admins of the instance need none."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships"
+    )
+    role = models.CharField(max_length=10, choices=ProjectRole.choices, default=ProjectRole.VIEWER)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+
+    class Meta:
+        ordering = ("project", "user")
+        constraints = (
+            models.UniqueConstraint(fields=("user", "project"), name="membership_once_per_project"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.user} in {self.project}"
 
 
 class App(models.Model):

@@ -6,20 +6,54 @@ from __future__ import annotations
 from django.db.models import Count, Q, QuerySet
 
 from apps.accounts.models import User
-from apps.projects.models import App, EnvironmentVariable, HostPort, Project, Volume
+from apps.projects.models import (
+    App,
+    EnvironmentVariable,
+    HostPort,
+    Membership,
+    Project,
+    ProjectRole,
+    Volume,
+)
 
 
 def projects_visible_to(user: User) -> QuerySet[Project]:
-    """For now every active user is an administrator and sees all."""
+    """Every project for owners and admins of the instance, their own for members."""
     projects = Project.objects.annotate(
         app_count=Count("apps", filter=Q(apps__deleted_at=None))
     ).order_by("slug")
-    return projects if user.is_active and user.is_authenticated else projects.none()
+    if not (user.is_authenticated and user.is_active):
+        return projects.none()
+    return projects if user.is_admin else projects.filter(pk__in=_projects_of(user))
 
 
 def apps_visible_to(user: User) -> QuerySet[App]:
     apps = App.objects.filter(deleted_at=None).select_related("project").order_by("slug")
-    return apps if user.is_active and user.is_authenticated else apps.none()
+    if not (user.is_authenticated and user.is_active):
+        return apps.none()
+    return apps if user.is_admin else apps.filter(project__in=_projects_of(user))
+
+
+def _projects_of(user: User) -> QuerySet[Membership, int]:
+    return Membership.objects.filter(user=user).order_by().values_list("project_id", flat=True)
+
+
+def role_in(user: User, project: str) -> ProjectRole | None:
+    """What the person may do in the project of that name; None when it does not exist for them.
+    No query for owners and admins of the instance, to whom every project there is belongs."""
+    if not user.is_active:
+        return None
+    if user.is_admin:
+        return ProjectRole.ADMIN
+    found = Membership.objects.filter(user=user, project__slug=project).order_by()
+    role = found.values_list("role", flat=True).first()
+    return None if role is None else ProjectRole(role)
+
+
+def roles_of(user: User) -> dict[int, ProjectRole]:
+    """Project's id → the person's role there, from memberships alone."""
+    rows = Membership.objects.filter(user=user).order_by().values_list("project_id", "role")
+    return {project: ProjectRole(role) for project, role in rows}
 
 
 def variables_of(app: App) -> QuerySet[EnvironmentVariable]:

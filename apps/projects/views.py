@@ -12,14 +12,15 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
-from apps.accounts.models import User
+from apps.accounts.models import InstanceRole, User
 from apps.deployments.feeds import anything
 from apps.deployments.models import UNFINISHED
 from apps.live.pages import live_page, render_page
 from apps.projects import services
+from apps.projects.access import allow
 from apps.projects.confirmation import Question, ask
 from apps.projects.forms import AppForm, ProjectForm
-from apps.projects.models import App, Project
+from apps.projects.models import App, Project, ProjectRole
 from apps.projects.selectors import projects_visible_to
 from apps.system import selectors
 
@@ -33,6 +34,7 @@ def _project(request: HttpRequest, slug: str) -> Project:
     return get_object_or_404(projects_visible_to(cast(User, request.user)), slug=slug)
 
 
+@allow(InstanceRole.MEMBER)
 @require_safe
 @live_page(anything)
 def project_list(request: HttpRequest) -> HttpResponse:
@@ -52,6 +54,7 @@ def project_list(request: HttpRequest) -> HttpResponse:
     return render_page(request, "project_list.html", context)
 
 
+@allow(InstanceRole.ADMIN)
 @require_http_methods(["GET", "HEAD", "POST"])
 def project_new(request: HttpRequest) -> HttpResponse:
     form = ProjectForm(request.POST or None)
@@ -72,6 +75,7 @@ def project_new(request: HttpRequest) -> HttpResponse:
     return render(request, "project_new.html", context)
 
 
+@allow(ProjectRole.VIEWER)
 @require_safe
 @live_page(anything)
 def project(request: HttpRequest, project: str) -> HttpResponse:
@@ -96,6 +100,7 @@ def project(request: HttpRequest, project: str) -> HttpResponse:
     return render_page(request, "project.html", context)
 
 
+@allow(ProjectRole.ADMIN)
 @require_http_methods(["GET", "HEAD", "POST"])
 def project_delete(request: HttpRequest, project: str) -> HttpResponse:
     found = _project(request, project)
@@ -129,6 +134,7 @@ def _ask_to_delete(request: HttpRequest, project: Project) -> HttpResponse:
     return ask(request, question, frame)
 
 
+@allow(ProjectRole.DEVELOPER)
 @require_http_methods(["GET", "HEAD", "POST"])
 def app_new(request: HttpRequest, project: str) -> HttpResponse:
     found = _project(request, project)

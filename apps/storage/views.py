@@ -6,39 +6,33 @@ from typing import Any, cast
 
 from django.conf import settings
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from apps.accounts.models import User
+from apps.accounts.models import InstanceRole, User
 from apps.deployments.retention import limits_now
 from apps.live.pages import live_page, render_page
 from apps.metrics.cards import disks
+from apps.projects.access import allow
 from apps.storage import selectors, services
 from apps.storage.feeds import of_storage
 from apps.storage.report import WORDS, counted
 
 
-def _staff(request: HttpRequest) -> User:
-    user = cast(User, request.user)
-    if not user.is_staff:
-        raise PermissionDenied
-    return user
-
-
+@allow(InstanceRole.ADMIN)
 @require_safe
 @live_page(of_storage)
 def storage(request: HttpRequest) -> HttpResponse:
-    _staff(request)
     known = selectors.last_survey()
     services.survey_request(known)
     return render_page(request, "storage.html", _context(known))
 
 
+@allow(InstanceRole.ADMIN)
 @require_POST
 def storage_clean(request: HttpRequest) -> HttpResponse:
-    services.cleanup_request(requested_by=_staff(request))
+    services.cleanup_request(requested_by=cast(User, request.user))
     if "HX-Request" in request.headers:
         return render(request, "_storage.html", _context(selectors.last_survey()))
     messages.success(request, "Mist cleans up. What it freed is told here.")

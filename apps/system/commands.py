@@ -81,15 +81,15 @@ PAGES = (
 )
 
 
-STAFF_PAGES = frozenset({"settings", "storage"})
+STAFF_PAGES = frozenset({"settings", "storage", "server", "project_new"})
 
 
 def pages(user: User) -> list[Item]:
-    """The pages that belong to no project."""
+    """The pages that belong to no project and that the person may see."""
     return [
         Item(icon, text, reverse(url))
         for icon, text, url in PAGES
-        if page_exists(url) and (user.is_staff or url not in STAFF_PAGES)
+        if user.is_active and page_exists(url) and (url not in STAFF_PAGES or user.is_admin)
     ]
 
 

@@ -9,8 +9,6 @@ from typing import IO, Any, cast
 
 from django.conf import settings
 from django.contrib import auth
-from django.contrib.auth.decorators import login_not_required
-from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from django.http import (
@@ -29,7 +27,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from apps.accounts.forms import SetupForm
-from apps.accounts.models import User
+from apps.accounts.models import InstanceRole, User
 from apps.accounts.selectors import anyone_exists
 from apps.engine.errors import InvalidSource
 from apps.engine.git_http import BodyTooLarge, respond
@@ -37,6 +35,7 @@ from apps.engine.samples import ensure_sample_repository
 from apps.live.pages import live_page, render_page
 from apps.metrics.cards import host_row_now
 from apps.metrics.feeds import of_dashboard
+from apps.projects.access import EVERYBODY, allow
 from apps.projects.forms import ProjectForm
 from apps.system import selectors, services
 from apps.system.configuration import configured
@@ -51,6 +50,7 @@ FOUND_MAX = 20
 """Results of each kind."""
 
 
+@allow(InstanceRole.MEMBER)
 @require_safe
 @live_page(of_dashboard)
 def dashboard(request: HttpRequest) -> HttpResponse:
@@ -89,6 +89,7 @@ def _found(request: HttpRequest, most: int, active: dict[int, str]) -> dict[str,
     return {"found": found, "query": query[:QUERY_MAX]}
 
 
+@allow(InstanceRole.MEMBER)
 @require_safe
 def search(request: HttpRequest) -> HttpResponse:
     context = {
@@ -100,6 +101,7 @@ def search(request: HttpRequest) -> HttpResponse:
     return render(request, "search.html", context)
 
 
+@allow(InstanceRole.MEMBER)
 @never_cache
 @require_safe
 def palette(request: HttpRequest) -> HttpResponse:
@@ -108,11 +110,10 @@ def palette(request: HttpRequest) -> HttpResponse:
     return render(request, "_palette.html", _found(request, PALETTE_MAX, active))
 
 
+@allow(InstanceRole.ADMIN)
 @require_safe
 def instance_settings(request: HttpRequest) -> HttpResponse:
     """What is configured, where it comes from and how it is changed."""
-    if not cast(User, request.user).is_staff:
-        raise PermissionDenied
     engine, problem = selectors.engine_state()
     context = {
         "title": "Settings",
@@ -130,6 +131,7 @@ def instance_settings(request: HttpRequest) -> HttpResponse:
     return render(request, "settings.html", context)
 
 
+@allow(InstanceRole.ADMIN)
 @require_POST
 def demo(request: HttpRequest) -> HttpResponse:
     deployment = services.demo_start(requested_by=cast(User, request.user))
@@ -137,7 +139,7 @@ def demo(request: HttpRequest) -> HttpResponse:
     return redirect("deployment", app.project.slug, app.slug, deployment.number)
 
 
-@login_not_required
+@allow(EVERYBODY)
 @sensitive_post_parameters("password")
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -159,7 +161,7 @@ def _no_setup(request: HttpRequest) -> HttpResponse:
     return render(request, "setup_unknown.html", context, status=HTTPStatus.NOT_FOUND)
 
 
-@login_not_required
+@allow(EVERYBODY)
 @never_cache
 @require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
@@ -193,7 +195,7 @@ def broken(request: HttpRequest) -> HttpResponse:
     )
 
 
-@login_not_required
+@allow(EVERYBODY)
 @csrf_exempt
 def sample_repository(request: HttpRequest, name: str, rest: str) -> HttpResponseBase:
     """A sample's Git repository, for reading, for this machine only."""

@@ -8,13 +8,14 @@ from django.contrib import admin
 from django.test import Client
 
 from apps.accounts.models import User
+from apps.audit.trail import record
 from apps.deployments.observation import note_engine
 from apps.deployments.services import deployment_request
 from apps.domains.services import domain_add
 from apps.metrics.models import Resolution
 from apps.metrics.packing import Point, Sample
 from apps.metrics.services import samples_write
-from apps.projects.models import App, EnvironmentVariable, Project
+from apps.projects.models import App, EnvironmentVariable, Membership, Project
 from apps.projects.services import host_port_add, variables_save, volume_add
 from apps.storage.models import CleanUp, Survey
 
@@ -35,6 +36,8 @@ def inside(client: Client, alice: User, web: App) -> Client:
     samples_write(at=15, samples={web.pk: Sample(POINT, POINT)}, resolution=Resolution.FINE)
     CleanUp.objects.create(trigger=CleanUp.Trigger.BUTTON, requested_by=alice)
     Survey.objects.create()
+    Membership.objects.create(project=web.project, user=alice)
+    record("app.update", web)
     client.force_login(alice)
     return client
 

@@ -195,7 +195,7 @@ def test_the_page_keeps_what_it_knew_while_the_engine_is_silent(
 
 
 def test_it_is_for_administrators(client: Client, alice: User, fake: FakeEngine) -> None:
-    User.objects.update(is_staff=False)
+    User.objects.update(role="member")
     client.force_login(User.objects.get())
     assert client.get("/storage/").status_code == 403
     assert client.post("/storage/clean/").status_code == 403

@@ -78,7 +78,7 @@ def test_it_tells_when_the_engine_does_not_answer(inside: Client) -> None:
 
 
 def test_it_is_for_administrators(client: Client, alice: User) -> None:
-    User.objects.update(is_staff=False)
+    User.objects.update(role="member")
     client.force_login(User.objects.get())
     assert client.get("/settings/").status_code == 403
     assert 'href="/settings/"' not in client.get("/account/").content.decode()

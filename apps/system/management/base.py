@@ -17,7 +17,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db.utils import DatabaseError
 from django.forms import BaseForm
 
-from apps.accounts.models import User
+from apps.accounts.models import InstanceRole, User
 from apps.engine import process
 from apps.engine.errors import EngineError
 from apps.projects.models import App
@@ -88,7 +88,7 @@ def find_app(path: str) -> App:
 
 def first_admin() -> User | None:
     """In whose name a command acts."""
-    return User.objects.filter(is_superuser=True, is_active=True).order_by("id").first()
+    return User.objects.filter(role=InstanceRole.OWNER, is_active=True).order_by("id").first()
 
 
 def form_problem(form: BaseForm) -> CommandError:

@@ -1,0 +1,213 @@
+"""Every address, asked by everybody: who may, may, and nobody else.
+
+The table says it a second time, apart from the views. An address that is missing here fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from django.db import transaction
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+from apps.accounts.models import InstanceRole, User
+from apps.deployments.models import Deployment, Status
+from apps.domains.services import domain_add
+from apps.engine.fake import FakeEngine
+from apps.projects import services
+from apps.projects.models import App, Membership, ProjectRole
+from tests.deployments.test_deployment_run import deploy
+
+NOBODY, STRANGER, VIEWER, DEVELOPER, MANAGER, ADMIN, OWNER, GONE = PEOPLE = (
+    "nobody", "stranger", "viewer", "developer", "project admin", "admin", "owner", "deactivated",
+)  # fmt: skip
+EVERYBODY, SIGNED_IN = "everybody", "signed in"
+
+# Address → who may read, and who may do; one word where that is the same.
+TABLE = {
+    "dashboard": SIGNED_IN,
+    "setup": EVERYBODY,
+    "healthz": EVERYBODY,
+    "demo_start": ADMIN,
+    "sample_repository": EVERYBODY,
+    "search": SIGNED_IN,
+    "palette": SIGNED_IN,
+    "settings": ADMIN,
+    "login": EVERYBODY,
+    "logout": SIGNED_IN,
+    "account": SIGNED_IN,
+    "theme": SIGNED_IN,
+    "shortcuts": SIGNED_IN,
+    "project_list": SIGNED_IN,
+    "project_new": ADMIN,
+    "project": VIEWER,
+    "project_delete": MANAGER,
+    "app_new": DEVELOPER,
+    "app": VIEWER,
+    "app_environment": VIEWER,
+    "variable_save": DEVELOPER,
+    "environment_paste": DEVELOPER,
+    "variable_reveal": DEVELOPER,
+    "variable_delete": DEVELOPER,
+    "app_settings": (VIEWER, DEVELOPER),
+    "volume_add": DEVELOPER,
+    "volume_remove": DEVELOPER,
+    "host_port_add": DEVELOPER,
+    "host_port_remove": DEVELOPER,
+    "app_delete": MANAGER,
+    "deployment_list": SIGNED_IN,
+    "app_deployments": VIEWER,
+    "app_deploy": DEVELOPER,
+    "app_apply": DEVELOPER,
+    "app_stop": DEVELOPER,
+    "app_start": DEVELOPER,
+    "app_restart": DEVELOPER,
+    "app_logs": DEVELOPER,
+    "app_logs_chunk": DEVELOPER,
+    "app_logs_text": DEVELOPER,
+    "deployment": VIEWER,
+    "deployment_rollback": DEVELOPER,
+    "deployment_pin": DEVELOPER,
+    "deployment_cancel": DEVELOPER,
+    "deployment_log_text": DEVELOPER,
+    "deployment_log_search": DEVELOPER,
+    "deployment_log_chunk": DEVELOPER,
+    "app_domains": (VIEWER, DEVELOPER),
+    "domain_delete": DEVELOPER,
+    "server": ADMIN,
+    "server_data": ADMIN,
+    "server_row": ADMIN,
+    "app_metrics": VIEWER,
+    "app_metrics_data": VIEWER,
+    "app_usage": VIEWER,
+    "storage": ADMIN,
+    "storage_clean": ADMIN,
+}
+ALLOWED = {
+    EVERYBODY: set(PEOPLE),
+    SIGNED_IN: set(PEOPLE) - {NOBODY, GONE},
+    VIEWER: {VIEWER, DEVELOPER, MANAGER, ADMIN, OWNER},
+    DEVELOPER: {DEVELOPER, MANAGER, ADMIN, OWNER},
+    MANAGER: {MANAGER, ADMIN, OWNER},
+    ADMIN: {ADMIN, OWNER},
+    OWNER: {OWNER},
+}
+HIDDEN = {VIEWER, DEVELOPER, MANAGER}
+"""What needs a role in the project does not exist for a stranger."""
+
+
+def addresses(patterns: list[URLPattern | URLResolver] | None = None) -> Iterator[URLPattern]:
+    """Every address of Mist's own; the Django admin has rules of its own below."""
+    for pattern in get_resolver().url_patterns if patterns is None else patterns:
+        if isinstance(pattern, URLPattern):
+            yield pattern
+        elif pattern.app_name != "admin":
+            yield from addresses(pattern.url_patterns)
+
+
+NAMES = sorted(str(pattern.name) for pattern in addresses())
+
+
+@dataclass
+class World:
+    app: App
+    clients: dict[str, Client]
+    values: dict[str, object]
+
+
+@pytest.fixture
+def world(fake: FakeEngine, web: App, alice: User) -> World:
+    services.variables_save(app=web, values={"KEY": "value"}, changed_by=alice)
+    services.volume_add(app=web, name="data", path="/data", created_by=alice)
+    port = services.host_port_add(
+        app=web, port=25_565, protocol="tcp", container_port=1, reach="local", created_by=alice
+    )
+    domain = domain_add(app=web, host="shop.example.com", created_by=alice)
+    live = deploy(web)
+    assert (live.status, live.number) == (Status.LIVE, 1)
+    # The same rows' keys serve every address that has one.
+    assert domain.pk == port.pk == web.variables.get().pk == web.volumes.get().pk == 1
+    clients = {}
+    for person in PEOPLE:
+        clients[person] = Client(raise_request_exception=True)
+        if person != NOBODY:
+            clients[person].force_login(_person(person, web))
+    User.objects.filter(email="deactivated@example.com").update(is_active=False)
+    values = {"project": "shop", "app": "web", "number": 1, "pk": 1, "token": "x"}
+    return World(web, clients, {**values, "name": "hello", "rest": "info/refs"})
+
+
+def _person(person: str, app: App) -> User:
+    role = {ADMIN: InstanceRole.ADMIN, OWNER: InstanceRole.OWNER, GONE: InstanceRole.OWNER}
+    user = User.objects.create_user(
+        f"{person.replace(' ', '-')}@example.com",
+        name=person,
+        role=role.get(person, InstanceRole.MEMBER),
+    )
+    within = {
+        VIEWER: ProjectRole.VIEWER,
+        DEVELOPER: ProjectRole.DEVELOPER,
+        MANAGER: ProjectRole.ADMIN,
+    }
+    if person in within:
+        Membership.objects.create(project=app.project, user=user, role=within[person])
+    return user
+
+
+def test_every_address_is_in_the_table() -> None:
+    assert sorted(TABLE) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_address_answers_only_to_whom_it_is_for(name: str, world: World) -> None:
+    [pattern] = [p for p in addresses() if p.name == name]
+    kwargs = {key: world.values[key] for key in pattern.pattern.converters}
+    path = reverse(name, kwargs=kwargs)
+    needs = TABLE[name]
+    read, write = (needs, needs) if isinstance(needs, str) else needs
+    for person, client in world.clients.items():
+        for method, need in (("get", read), ("post", write), ("delete", write)):
+            with transaction.atomic():
+                answer = getattr(client, method)(path)
+                transaction.set_rollback(True)
+            to_login = answer.status_code == 302 and answer["Location"].startswith("/login/")
+            who = f"{person} {method} {path}: {answer.status_code}"
+            if person in ALLOWED[need]:
+                # Of these two the address itself knows who may: a token, this machine alone.
+                if name not in ("setup", "sample_repository"):
+                    assert answer.status_code not in (401, 403, 404), who
+                    assert name == "logout" or not to_login, who
+            elif person in (NOBODY, GONE):
+                assert to_login, who
+            elif person == STRANGER and need in HIDDEN:
+                assert answer.status_code == 404, who
+            else:
+                assert answer.status_code == 403, who
+
+
+@pytest.mark.parametrize("path", ["", "projects/app/", "accounts/user/1/change/", "jsi18n/"])
+def test_the_django_admin_is_for_owners(path: str, world: World) -> None:
+    for person, client in world.clients.items():
+        answer = client.get(f"/admin/{path}")
+        if person == OWNER:
+            assert answer.status_code == 200
+        elif person in (NOBODY, GONE):
+            assert "login/?next=" in answer["Location"]
+        else:
+            assert answer.status_code == 403, person
+
+
+def test_who_may_nothing_here_is_told_of_no_project(world: World) -> None:
+    """A stranger's pages look as if the project did not exist."""
+    Deployment.objects.update(commit_message="The secret plan")
+    for path in ("/", "/projects/", "/deployments/", "/search/?q=web", "/palette/?q=web",
+                 "/palette/?recent=/projects/shop/apps/web/", "/search/?q=%231", "/account/"):  # fmt: skip
+        page = world.clients[STRANGER].get(path).content.decode()
+        assert "shop" not in page and "secret plan" not in page, path
+    there = world.clients[STRANGER].get("/projects/shop/")
+    missing = world.clients[STRANGER].get("/projects/nothing/")
+    assert there.status_code == missing.status_code == 404
+    assert there.content.replace(b"shop", b"") == missing.content.replace(b"nothing", b"")
