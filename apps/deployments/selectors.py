@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Case, Exists, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.utils import timezone
 
 from apps.accounts.models import User
@@ -165,6 +165,17 @@ def with_state(apps: QuerySet[App]) -> QuerySet[App]:
         active_status=Subquery(newest.values("status")[:1]),
         holds_something=_holds_something("pk"),
     )
+
+
+def with_gap(apps: QuerySet[App]) -> QuerySet[App]:
+    """Annotate `makes_gap`: whether deploying it stops its running version first (`stops_first`
+    says why), for lists, which do not ask app by app."""
+    modes = App.ReleaseMode
+    runs = Q(wanted=App.Wanted.RUNNING) & ~Q(observed=App.Observed.NONE)
+    ports = Exists(HostPort.objects.filter(app=OuterRef("pk")))
+    volumes = Exists(Volume.objects.filter(app=OuterRef("pk")))
+    stops = Q(release_mode=modes.STOP) | Q(ports) | Q(volumes, release_mode=modes.AUTOMATIC)
+    return apps.annotate(makes_gap=Case(When(runs & stops, then=Value(True)), default=Value(False)))
 
 
 def _holds_something(app: str) -> Q:

@@ -108,7 +108,8 @@ class ReleaseForm(forms.Form):
     replicas = _number(
         "Containers",
         "So many run side by side and share the visitors. A new version starts them one after "
-        "another beside the old ones, and takes over when all of them work.",
+        "another beside the old ones, and takes over when all of them work; until then both take "
+        "memory. With a volume, all of them write to the same one.",
         1,
         MOST_REPLICAS,
         "",

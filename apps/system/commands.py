@@ -49,7 +49,10 @@ class Command:
         return page_exists(self.url, app.project.slug, app.slug)
 
     def item(self, app: App) -> Item:
+        """The command for an app that has what `with_gap` adds."""
         hint = app.branch if self.url == "app_deploy" else ""
+        if hint and app.makes_gap:  # type: ignore[attr-defined]
+            hint += ", stops it first"
         href = reverse(self.url, args=[app.project.slug, app.slug])
         return Item(
             self.icon, f"{self.text} {app_name(app)}", href, hint, posts=self.posts, asks=self.asks

@@ -15,7 +15,7 @@ from django.urls import Resolver404, resolve, reverse
 
 from apps.accounts.models import User
 from apps.deployments.models import Deployment
-from apps.deployments.selectors import deployments_visible_to
+from apps.deployments.selectors import deployments_visible_to, with_gap
 from apps.projects.models import App, Project
 from apps.projects.selectors import apps_visible_to, projects_visible_to
 from apps.system.commands import COMMANDS, Command, Item, app_name, pages
@@ -102,7 +102,7 @@ def suggest(
 
 def _apps(user: User, words: Sequence[str]) -> QuerySet[App]:
     """Apps whose name, project, address or repository holds every word, the likeliest first."""
-    found = apps_visible_to(user)
+    found = with_gap(apps_visible_to(user))
     for word in words:
         found = found.filter(
             Q(slug__contains=word)
@@ -172,7 +172,7 @@ def _apps_of_paths(user: User, paths: Sequence[str]) -> QuerySet[App]:
     for key in {_app_key(path) for path in paths}:
         if key is not None:
             wanted |= Q(project__slug=key[0], slug=key[1])
-    return apps_visible_to(user).filter(wanted)
+    return with_gap(apps_visible_to(user)).filter(wanted)
 
 
 # -------------------------------------------------------------------------------------------- items

@@ -12,7 +12,7 @@ from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 
 from apps.accounts.models import User
 from apps.deployments.models import UNFINISHED, Deployment, EngineState
-from apps.deployments.selectors import EngineProblem, deployments_visible_to
+from apps.deployments.selectors import EngineProblem, deployments_visible_to, with_gap
 from apps.engine.connect import get_engine
 from apps.engine.errors import EngineError
 from apps.projects.models import App, Project
@@ -182,9 +182,11 @@ def mark_active(apps: Iterable[App], active: Mapping[int, str]) -> None:
 
 
 def apps_of(user: User, project: Project) -> QuerySet[App]:
-    """A project's apps with `newest_id`, the id of the newest deployment (or None)."""
+    """A project's apps with `newest_id`, the id of the newest deployment (or None), and with what
+    `with_gap` adds."""
     newest = Deployment.objects.filter(app=OuterRef("pk")).order_by("-id").values("id")[:1]
-    return apps_visible_to(user).filter(project=project).annotate(newest_id=Subquery(newest))
+    apps = with_gap(apps_visible_to(user).filter(project=project))
+    return apps.annotate(newest_id=Subquery(newest))
 
 
 def newest_deployments(user: User, apps: Iterable[App]) -> dict[int, Deployment]:

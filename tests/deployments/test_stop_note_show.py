@@ -8,7 +8,7 @@ from django.test import Client
 from apps.accounts.models import User
 from apps.deployments.models import Deployment, Status
 from apps.projects.models import App
-from apps.projects.services import volume_add
+from apps.projects.services import host_port_add, volume_add
 
 APP = "/projects/shop/apps/web/"
 NOTE = "stops the running version first: it holds the volume data."
@@ -54,3 +54,20 @@ def test_the_question_about_a_rollback_says_so(inside: Client) -> None:
 def test_where_nothing_has_to_stop_nothing_is_said(inside: Client, fields: dict[str, str]) -> None:
     App.objects.update(**fields)
     assert "stops the running version first" not in inside.get(APP).content.decode()
+
+
+def test_lists_and_the_palette_say_so_in_short(inside: Client, web: App) -> None:
+    def said() -> tuple[bool, bool]:
+        row = inside.get("/projects/shop/").content.decode()
+        palette = inside.get("/palette/?q=deploy web").content.decode()
+        return "stops it first" in row, "main, stops it first" in palette
+
+    assert said() == (True, True)
+    App.objects.update(release_mode=App.ReleaseMode.NO_GAP)
+    assert said() == (False, False)
+    host_port_add(
+        app=web, port=5432, protocol="tcp", container_port=1, reach="local", created_by=None
+    )
+    assert said() == (True, True)
+    App.objects.update(wanted=App.Wanted.STOPPED)
+    assert said() == (False, False)
