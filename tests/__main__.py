@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from apps.engine.style import build_style
 
 ROOT = Path(__file__).resolve().parent.parent
 QUICK = "not docker and not browser"
+SIDE_BY_SIDE = ("-n", str(min(4, os.cpu_count() or 1)))
 
 
 def main(words: list[str]) -> int:
@@ -31,11 +33,21 @@ def main(words: list[str]) -> int:
     except HostProblem as error:
         print(f"mist test: {error.sentence}\n{error.hint}\n{error.detail}".strip(), file=sys.stderr)
         return 1
+    if not words:
+        return run_everything()
     if quick and not any(word.startswith(("-n", "--numprocesses")) for word in words):
-        words = ["-n", str(min(4, os.cpu_count() or 1)), *words]
-    if not quick and not any(word.startswith("--hypothesis-profile") for word in words):
-        words = ["--hypothesis-profile=deep", *words]
+        words = [*SIDE_BY_SIDE, *words]
     return int(pytest.main(words))
+
+
+def run_everything() -> int:
+    """First what needs nothing but Python, side by side; then, one after the other, what uses this
+    machine's engine and browser, which would slow each other down. Each part in a process of its
+    own, and the second also when the first has failed."""
+    own = [sys.executable, "-m", "pytest", "--hypothesis-profile=deep"]
+    parts = ([*SIDE_BY_SIDE, "-m", QUICK], ["-m", "docker or browser", "--durations=15"])
+    ended = [subprocess.run([*own, *part], cwd=ROOT, check=False).returncode for part in parts]
+    return next(filter(None, ended), 0)
 
 
 if __name__ == "__main__":
