@@ -200,6 +200,12 @@ def test_the_django_admin_is_for_owners(path: str, world: World) -> None:
             assert answer.status_code == 403, person
 
 
+def test_the_numbers_of_the_server_are_for_admins(world: World) -> None:
+    for person, shown in ((MANAGER, False), (ADMIN, True)):
+        page = world.clients[person].get("/").content.decode()
+        assert ('id="host-metrics"' in page) is shown
+
+
 def test_who_may_nothing_here_is_told_of_no_project(world: World) -> None:
     """A stranger's pages look as if the project did not exist."""
     Deployment.objects.update(commit_message="The secret plan")
