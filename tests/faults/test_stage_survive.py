@@ -5,14 +5,24 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from pytest_django import DjangoDbBlocker
 
 from apps.deployments.models import Deployment, Status
 from apps.deployments.services import deployment_cancel
+from apps.projects.services import volume_add
 from apps.system.management.soak_invariants import find_leaks
-from tests.faults.stages import STAGES, Held, Switching, sleeping_builds
+from tests.faults.stages import (
+    STAGES,
+    Checking,
+    Held,
+    Switching,
+    containers_of,
+    sleeping_builds,
+    visit,
+)
 from tests.faults.world import FaultWorld, fault_world, seconds_since
 from tests.machine.world import wait_until
 
@@ -113,3 +123,26 @@ def test_engine_restart(faults: FaultWorld, held: Held) -> None:
     faults.engine.stop()
     faults.engine.start()
     finish(faults, held, Status.LIVE)
+
+
+def test_kill_9_while_an_app_with_a_volume_has_made_way(faults: FaultWorld) -> None:
+    """Two versions of it never run at once, and one of them answers in the end."""
+    faults.prober.failures.clear()
+    if faults.mist.pid is None:
+        faults.up()
+    gap = replace(faults, app=faults.other)
+    volume_add(app=gap.app, name="data", path="/data", created_by=None)
+    gap.settle(gap.request(), lambda: None)
+    for last, status in ((False, Status.LIVE), (True, Status.CANCELLED)):
+        before = Deployment.objects.get(app=gap.app, status=Status.LIVE)
+        answered = visit(gap)
+        held = Checking(gap)
+        assert [one.status for one in containers_of(before)] == ["exited"]
+        faults.kill()
+        if last:
+            assert deployment_cancel(deployment=held.deployment, by=None)
+        faults.up()
+        finish(gap, held, status)
+        live = before if last else held.deployment
+        assert Deployment.objects.get(app=gap.app, status=Status.LIVE) == live
+        assert visit(gap) == (answered if last else str(gap.version))
