@@ -49,6 +49,15 @@ MIST_ENGINE_CONFIG = EngineConfig(
     build_cpus=env.float("MIST_BUILD_CPUS", default=0.0),
 )
 REDIS_URL = env.str("REDIS_URL", default="")
+MIST_HOST_PORTS_BELOW_1024 = env.bool("MIST_HOST_PORTS_BELOW_1024", default=False)
+EMAIL_URL = env.str("EMAIL_URL", default="")
+MIST_EMAIL_FROM = env.str("MIST_EMAIL_FROM", default="")
+if EMAIL_URL:
+    vars().update(env.email_url("EMAIL_URL"))
+else:
+    EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
+EMAIL_TIMEOUT = 20
+DEFAULT_FROM_EMAIL = MIST_EMAIL_FROM or "mist@localhost"
 
 # ---------------------------------------------------------------------------------------- Django
 

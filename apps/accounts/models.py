@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
@@ -49,6 +50,8 @@ class User(AbstractBaseUser):
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     shortcuts = models.BooleanField("single-key shortcuts", default=True)
+    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    """The row stays, so that what the person did keeps its name; nothing else of them does."""
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -94,3 +97,54 @@ class User(AbstractBaseUser):
         """One or two capitals for the avatar."""
         parts = self.name.split() or [self.email]
         return (parts[0][:1] + (parts[-1][:1] if len(parts) > 1 else "")).upper()
+
+
+class Invitation(models.Model):
+    """A one-time link that gives whoever has the address `email` an account and roles.
+
+    Its token is shown or mailed once and kept as a digest only. It ends with its use, with time,
+    when somebody takes it back, and when who made it may not give these roles any more.
+    """
+
+    class State(models.TextChoices):
+        OPEN = "open", "Open"
+        ACCEPTED = "accepted", "Accepted"
+        REVOKED = "revoked", "Taken back"
+        EXPIRED = "expired", "Expired"
+
+    email = models.EmailField()
+    role = models.CharField(
+        max_length=10, choices=InstanceRole.choices, default=InstanceRole.MEMBER
+    )
+    project = models.ForeignKey(
+        "projects.Project", null=True, blank=True, on_delete=models.CASCADE, related_name="+"
+    )
+    project_role = models.CharField(max_length=10, blank=True, default="")
+    """A value of `apps.projects.models.ProjectRole`; empty without a project."""
+    token_digest = models.CharField(max_length=64, unique=True, editable=False)
+    """SHA-256 of the token, in hexadecimal digits."""
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    created_by = models.ForeignKey(
+        User, null=True, blank=True, on_delete=models.CASCADE, related_name="invitations"
+    )
+    """None for the command line, which may give every role: never because somebody is gone."""
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    accepted_by = models.ForeignKey(
+        User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        ordering = ("-id",)
+
+    def __str__(self) -> str:
+        return self.email
+
+    def state(self, now: dt.datetime | None = None) -> Invitation.State:
+        if self.accepted_at is not None:
+            return self.State.ACCEPTED
+        if self.revoked_at is not None:
+            return self.State.REVOKED
+        expired = self.expires_at <= (now or timezone.now())
+        return self.State.EXPIRED if expired else self.State.OPEN

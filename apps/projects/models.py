@@ -48,6 +48,15 @@ class Project(models.Model):
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="owned_projects",
+    )
+    """Who is responsible: an admin of the project, or of the instance, that nobody can take out
+    of it before it has another owner."""
 
     class Meta:
         ordering = ("slug",)

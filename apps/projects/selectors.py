@@ -77,3 +77,19 @@ def app_by_path(path: str) -> App | None:
         .select_related("project")
         .first()
     )
+
+
+def members_of(project: Project) -> QuerySet[Membership]:
+    """By name."""
+    rows = Membership.objects.filter(project=project).select_related("user", "project")
+    return rows.order_by("user__name", "user__email")
+
+
+def memberships_of(user: User) -> QuerySet[Membership]:
+    """By project."""
+    rows = Membership.objects.filter(user=user).select_related("project")
+    return rows.order_by("project__slug")
+
+
+def owned_by(user: User) -> QuerySet[Project]:
+    return Project.objects.filter(owner=user).order_by("slug")

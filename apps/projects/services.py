@@ -14,8 +14,9 @@ from apps.projects.models import App, EnvironmentVariable, HostPort, Project, Vo
 
 
 def project_create(*, slug: str, created_by: User | None) -> Project:
-    """A project of that (already checked) name. Raises `IntegrityError` when it is taken."""
-    return Project.objects.create(slug=slug, created_by=created_by)
+    """A project of that (already checked) name, owned by who makes it. Raises `IntegrityError`
+    when the name is taken."""
+    return Project.objects.create(slug=slug, created_by=created_by, owner=created_by)
 
 
 def project_delete(*, project: Project) -> bool:

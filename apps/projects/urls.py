@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from apps.projects import app_views, holding_views, views
+from apps.projects import app_views, holding_views, member_views, views
 
 APP = "projects/<slug:project>/apps/<slug:app>/"
 
@@ -14,6 +14,26 @@ urlpatterns = [
     path("projects/<slug:project>/", views.project, name="project"),
     path("projects/<slug:project>/delete/", views.project_delete, name="project_delete"),
     path("projects/<slug:project>/new-app/", views.app_new, name="app_new"),
+    path("projects/<slug:project>/members/", member_views.members, name="members"),
+    path(
+        "projects/<slug:project>/members/<int:member>/role/",
+        member_views.member_role,
+        name="member_role",
+    ),
+    path(
+        "projects/<slug:project>/members/<int:member>/remove/",
+        member_views.member_take_out,
+        name="member_remove",
+    ),
+    path(
+        "projects/<slug:project>/members/invitations/<int:invitation>/revoke/",
+        member_views.member_invitation_take_back,
+        name="member_invitation_revoke",
+    ),
+    path("projects/<slug:project>/leave/", member_views.project_leave, name="project_leave"),
+    path(
+        "projects/<slug:project>/transfer/", member_views.project_hand_on, name="project_transfer"
+    ),
     path(APP, app_views.app, name="app"),
     path(f"{APP}environment/", app_views.app_environment, name="app_environment"),
     path(f"{APP}environment/save/", app_views.variable_save, name="variable_save"),

@@ -64,6 +64,12 @@ GROUPS: tuple[tuple[str, str, tuple[Setting, ...]], ...] = (
         _s("MIST_PROXY_HOST", "Where a Traefik answers that is a container of its own", "none",
            "engine.proxy_host"),
     )),
+    ("People", "How they hear from Mist, and what they may take of the server.", (
+        _s("EMAIL_URL", "Mail server for password resets and invitations", "none", secret=True),
+        _s("MIST_EMAIL_FROM", "Sender of Mist's mail", "mist@localhost"),
+        _s("MIST_HOST_PORTS_BELOW_1024",
+           "Whether owners may give apps ports of the server below 1024", "false"),
+    )),
     ("Deployments", "How much at once, and how long each step may take.", (
         _s("MIST_CONCURRENT_DEPLOYMENTS", "Deployments of different apps at once", "2"),
         _s("MIST_CLONE_TIMEOUT", "Limit of a clone", "600", unit="s"),
