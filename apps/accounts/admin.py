@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import django.contrib.auth.admin  # noqa: F401 - registers Group, which is taken out below
 from django.contrib import admin
-from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import Group
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.html import format_html
 
-from apps.accounts.models import User
+from apps.accounts.models import Invitation, User
+from apps.accounts.read_only import LookOnly
 from apps.projects.access import EVERYBODY, allow
 
 
@@ -31,18 +34,33 @@ admin.site.unregister(Group)
 
 
 @admin.register(User)
-class PersonAdmin(UserAdmin):  # type: ignore[type-arg]
+class PersonAdmin(LookOnly):
+    """To look at: roles, accounts and passwords have rules (`apps.accounts.people_services`), so
+    they are changed on their own pages."""
+
     ordering = ("email",)
-    list_display = ("email", "name", "is_active", "role", "last_login")
+    list_display = ("email", "name", "is_active", "role", "last_login", "deleted_at")
     list_filter = ("is_active", "role")
     search_fields = ("email", "name")
-    readonly_fields = ("last_login", "created_at")
-    filter_horizontal = ()
-    fieldsets = (
-        (None, {"fields": ("email", "name", "password")}),
-        ("Rights", {"fields": ("is_active", "role")}),
-        ("Dates", {"fields": ("last_login", "created_at")}),
+    fields = (
+        ("email", "name"),
+        ("is_active", "role"),
+        ("last_login", "created_at", "deleted_at"),
+        "page",
     )
-    add_fieldsets = (
-        (None, {"classes": ("wide",), "fields": ("email", "name", "password1", "password2")}),
-    )
+    readonly_fields = ("page",)
+
+    @admin.display(description="To change")
+    def page(self, person: User) -> str:
+        if person.deleted_at is not None:
+            return "This account has been deleted."
+        url = reverse("user", args=[person.pk])
+        return format_html('<a href="{}">The page of {}</a>', url, person.email)
+
+
+@admin.register(Invitation)
+class InvitationAdmin(LookOnly):
+    list_display = ("email", "role", "project", "project_role", "created_by", "state")
+    list_select_related = ("project", "created_by")
+    search_fields = ("email", "project__slug")
+    exclude = ("token_digest",)

@@ -78,8 +78,8 @@ def engine_changed() -> None:
 
 
 def access_changed(*, user_id: int) -> None:
-    """What the person may see is another one now, or who they are: open pages ask again."""
-    publish(user_group(user_id), {"type": "mist.changed"})
+    """What the person may see is another one now, or who they are. Open pages ask at once."""
+    publish(user_group(user_id), {"type": "mist.access"})
 
 
 def log_grew(*, deployment_id: int) -> None:

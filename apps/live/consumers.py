@@ -73,6 +73,7 @@ class PageConsumer(AsyncWebsocketConsumer):
         self._feeds: dict[str, Feed] = {}
         self._needs: Mapping[str, Any] = {}
         self._stale = asyncio.Event()
+        self._urgent = asyncio.Event()
         self._refresher: asyncio.Task[None] | None = None
         self._last = b""
 
@@ -152,10 +153,16 @@ class PageConsumer(AsyncWebsocketConsumer):
     async def mist_changed(self, message: dict[str, Any]) -> None:
         self._stale.set()
 
+    async def mist_access(self, message: dict[str, Any]) -> None:
+        """What the person may see is another one now: no pause between two refreshes covers it."""
+        self._urgent.set()
+        self._stale.set()
+
     async def _refresh(self) -> None:
         while True:
             await self._stale.wait()
             self._stale.clear()
+            self._urgent.clear()
             began = time.monotonic()
             try:
                 answer = await self._pages.parts(self.scope, self._path)
@@ -169,7 +176,9 @@ class PageConsumer(AsyncWebsocketConsumer):
                 await self._close_feeds(answer)
                 await self._send_parts(answer.text)
             pause = (time.monotonic() - began) * PAUSE_SHARE
-            await asyncio.sleep(min(PAUSE_MOST, max(PAUSE_LEAST, pause)))
+            with contextlib.suppress(TimeoutError):
+                timeout = min(PAUSE_MOST, max(PAUSE_LEAST, pause))
+                await asyncio.wait_for(self._urgent.wait(), timeout)
 
     async def _send_parts(self, text: str) -> None:
         # Forms get another mask of the same token each time.

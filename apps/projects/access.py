@@ -3,15 +3,16 @@ and walked address by address by a test. A view that declares nothing is closed 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
 from django.http import HttpRequest
+from django.utils.functional import SimpleLazyObject
 
 from apps.accounts.models import InstanceRole, User
 from apps.projects.models import ProjectRole
-from apps.projects.selectors import role_in
+from apps.projects.selectors import role_in, roles_of
 
 View = TypeVar("View", bound=Callable[..., Any])
 SAFE = ("GET", "HEAD", "OPTIONS")
@@ -60,6 +61,8 @@ class Access:
     """None for who has not logged in."""
     project: ProjectRole | None = None
     """In the project of the page's address; None also when there is none."""
+    roles: Mapping[int, ProjectRole] = field(default_factory=dict, compare=False, repr=False)
+    """A member's projects (ids) and roles there, read only when a page of no project asks."""
 
     @property
     def is_owner(self) -> bool:
@@ -79,6 +82,13 @@ class Access:
     def manages(self) -> bool:
         """Members and deleting in the project."""
         return self.allows(ProjectRole.ADMIN)
+
+    def within(self, project_id: int) -> Access:
+        """What they may do in that project, on a page that is of none."""
+        if self.project is not None:
+            return self
+        role = ProjectRole.ADMIN if self.is_admin else self.roles.get(project_id)
+        return Access(self.instance, role)
 
     def allows(self, need: Need) -> bool:
         if isinstance(need, Everybody):
@@ -100,7 +110,9 @@ NOBODY = Access(None)
 def access_of(user: User, project: str | None = None) -> Access:
     """What the person may do, and in the project of that name. At most one query."""
     role = role_in(user, project) if project is not None else None
-    return Access(InstanceRole(user.role), role)
+    return Access(
+        InstanceRole(user.role), role, cast(Any, SimpleLazyObject(lambda: roles_of(user)))
+    )
 
 
 def access(request: HttpRequest) -> Access:

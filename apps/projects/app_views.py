@@ -251,7 +251,7 @@ def settings_page(request: HttpRequest, app: App, **more: Any) -> HttpResponse:
     return render_page(request, "app_settings.html", context, parts="_app_head.html")
 
 
-@allow(ProjectRole.VIEWER, write=ProjectRole.DEVELOPER)
+@allow(ProjectRole.DEVELOPER)
 @require_http_methods(["GET", "HEAD", "POST"])
 @live_page(of_app)
 def app_settings(request: HttpRequest, project: str, app: str) -> HttpResponse:

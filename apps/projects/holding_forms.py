@@ -13,6 +13,7 @@ from apps.engine import process, sources
 from apps.engine.holdings import EVERYWHERE, LOCAL, check_mount_path
 from apps.projects.models import App, HostPort, Volume
 from apps.projects.release_forms import PLAIN, checked
+from apps.projects.services import LOWEST_PORT
 
 PORT = {**PLAIN, "inputmode": "numeric"}
 
@@ -53,7 +54,8 @@ class VolumeForm(forms.Form):
 
 class HostPortForm(forms.Form):
     """One more port of the server that leads to `app`. `held` are those, as `5432/tcp`, that its
-    running version has now: the next one gets them from it."""
+    running version has now: the next one gets them from it. `low`: also ports below 1024, which are
+    the server's own (RFC 6335, section 6: system ports)."""
 
     port = forms.CharField(
         label="Server port",
@@ -73,15 +75,25 @@ class HostPortForm(forms.Form):
     )
 
     def __init__(
-        self, data: Mapping[str, Any] | None = None, *, app: App, held: Collection[str] = ()
+        self,
+        data: Mapping[str, Any] | None = None,
+        *,
+        app: App,
+        held: Collection[str] = (),
+        low: bool = False,
     ) -> None:
         super().__init__(data, auto_id="host_port_%s")
-        self.app, self.held = app, held
+        self.app, self.held, self.low = app, held, low
 
     def clean_port(self) -> int:
         port: int = checked(sources.check_port, self.cleaned_data["port"])
         if port in own_ports():
             raise ValidationError(f"Mist itself uses port {port}. Choose another one.")
+        if port < LOWEST_PORT and not self.low:
+            raise ValidationError(
+                f"Ports below {LOWEST_PORT} are the server's own. An owner of this Mist can give "
+                "one where MIST_HOST_PORTS_BELOW_1024 allows it."
+            )
         return port
 
     def clean_container_port(self) -> int:

@@ -68,9 +68,10 @@ def volume_remove(request: HttpRequest, project: str, app: str, pk: int) -> Http
 @require_POST
 def host_port_add(request: HttpRequest, project: str, app: str) -> HttpResponse:
     found = find_app(request, project, app)
-    form = HostPortForm(request.POST, app=found, held=ports_held(found))
+    user = cast(User, request.user)
+    low = services.may_open_low_ports(user)
+    form = HostPortForm(request.POST, app=found, held=ports_held(found), low=low)
     if form.is_valid():
-        user = cast(User, request.user)
         try:
             port = services.host_port_add(app=found, created_by=user, **form.cleaned_data)
         except IntegrityError:

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django.conf import settings
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.deployments import events
 from apps.projects.models import App, EnvironmentVariable, HostPort, Project, Volume, address_label
+
+LOWEST_PORT = 1024
+"""Of the server's ports, that apps may have: below are those of the system itself."""
 
 
 def project_create(*, slug: str, created_by: User | None) -> Project:
@@ -152,6 +157,12 @@ def volume_remove(*, volume: Volume) -> None:
         _environment_changed(volume.app)
 
 
+def may_open_low_ports(user: User | None) -> bool:
+    """Whether the person may give an app a port of the server below `LOWEST_PORT`: an owner, where
+    the instance allows it."""
+    return bool(settings.MIST_HOST_PORTS_BELOW_1024 and user is not None and user.is_owner)
+
+
 def host_port_add(
     *,
     app: App,
@@ -163,8 +174,11 @@ def host_port_add(
 ) -> HostPort:
     """Lead one more (checked) port of the server to the app, from the next deployment on.
 
-    Raises `IntegrityError` when an app of this Mist has it.
+    Raises `IntegrityError` when an app of this Mist has it, `PermissionDenied` for one below
+    `LOWEST_PORT` that the person may not open.
     """
+    if port < LOWEST_PORT and not may_open_low_ports(created_by):
+        raise PermissionDenied(f"Ports below {LOWEST_PORT} are the server's own.")
     with transaction.atomic():
         found = HostPort.objects.create(
             app=app,

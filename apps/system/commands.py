@@ -8,7 +8,8 @@ from django.urls import NoReverseMatch, reverse
 
 from apps.accounts.models import User
 from apps.deployments.models import Deployment
-from apps.projects.models import App
+from apps.projects.access import includes
+from apps.projects.models import App, ProjectRole
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,13 @@ class Command:
     url: str
     posts: bool = False
     asks: bool = False
+    need: ProjectRole = ProjectRole.DEVELOPER
 
-    def fits(self, app: App) -> bool:
-        """Whether it can be done as the app is now, and is there at all."""
+    def fits(self, app: App, role: ProjectRole | None) -> bool:
+        """Whether it can be done as the app is now, by who has the role there, and is there at
+        all."""
+        if role is None or not includes(role, self.need):
+            return False
         is_there, runs = app.observed != App.Observed.NONE, app.wanted == App.Wanted.RUNNING
         if self.url in ("app_restart", "app_stop"):
             return is_there and runs
@@ -68,7 +73,8 @@ COMMANDS = (
         ("environment", "variables", "secrets"), "key-round", "Edit environment of",
         "app_environment",
     ),
-    Command(("metrics", "usage"), "chart-line", "Open metrics of", "app_metrics"),
+    Command(("metrics", "usage"), "chart-line", "Open metrics of", "app_metrics",
+            need=ProjectRole.VIEWER),
     Command(("stop",), "circle-stop", "Stop", "app_stop", asks=True),
     Command(("domains",), "globe", "Edit domains of", "app_domains"),
     Command(("settings",), "settings-2", "Edit settings of", "app_settings"),
@@ -78,13 +84,14 @@ PAGES = (
     ("rocket", "Deployments", "deployment_list"),
     ("server", "Server", "server"),
     ("hard-drive", "Storage and clean-up", "storage"),
+    ("users", "Users", "users"),
     ("settings-2", "Settings", "settings"),
     ("user", "Account", "account"),
     ("plus", "New project", "project_new"),
 )
 
 
-STAFF_PAGES = frozenset({"settings", "storage", "server", "project_new"})
+STAFF_PAGES = frozenset({"settings", "storage", "server", "users", "project_new"})
 
 
 def pages(user: User) -> list[Item]:

@@ -7,7 +7,7 @@ number of queries does not depend on what is asked.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from django.db.models import Case, IntegerField, Q, QuerySet, When
@@ -16,11 +16,13 @@ from django.urls import Resolver404, resolve, reverse
 from apps.accounts.models import User
 from apps.deployments.models import Deployment
 from apps.deployments.selectors import deployments_visible_to, with_gap
-from apps.projects.models import App, Project
-from apps.projects.selectors import apps_visible_to, projects_visible_to
+from apps.projects.access import includes
+from apps.projects.models import App, Project, ProjectRole
+from apps.projects.selectors import apps_visible_to, projects_visible_to, roles_of
 from apps.system.commands import COMMANDS, Command, Item, app_name, pages
 from apps.system.selectors import mark_active
 
+Roles = Callable[[int], ProjectRole | None]
 QUERY_MAX = 200
 RECENT_MAX = 8
 WORDS_MAX = 6
@@ -51,6 +53,7 @@ TABS = {
     "app_domains": "Domains",
     "app_settings": "Settings",
 }
+DEVELOPERS_TABS = frozenset({"app_logs", "app_settings"})
 
 
 def find(user: User, query: str, *, most: int, active: Mapping[int, str], here: str = "") -> Found:
@@ -66,7 +69,13 @@ def find(user: User, query: str, *, most: int, active: Mapping[int, str], here: 
         wanted = _apps(user, rest) if rest else _apps_of_paths(user, [here])
         targets = list(wanted[:COMMAND_APPS])
     mark_active(apps, active)
-    commands = [c.item(a) for a in targets for c in verbs or COMMANDS if c.fits(a)]
+    roles = _roles(user) if targets else _none
+    commands = [
+        command.item(app)
+        for app in targets
+        for command in verbs or COMMANDS
+        if command.fits(app, roles(app.project_id))
+    ]
     groups = [
         ("Apps", [_app(app) for app in apps]),
         ("Commands", commands[: most if verbs else 6]),
@@ -89,9 +98,14 @@ def suggest(
     mark_active(apps, active)
     by_name = {(app.project.slug, app.slug): app for app in apps}
     current = by_name.get(_app_key(here) or ("", ""))
+    roles = _roles(user) if apps else _none
+    held = roles(current.project_id) if current else None
     groups = [
-        ("Recent", _recent(user, visited, by_name)),
-        ("Commands", [c.item(current) for c in COMMANDS if c.fits(current)] if current else []),
+        ("Recent", _recent(user, visited, by_name, roles)),
+        (
+            "Commands",
+            [c.item(current) for c in COMMANDS if c.fits(current, held)] if current else [],
+        ),
         ("Pages", pages(user)),
     ]
     return Found([], [(name, items) for name, items in groups if items])
@@ -178,7 +192,21 @@ def _apps_of_paths(user: User, paths: Sequence[str]) -> QuerySet[App]:
 # -------------------------------------------------------------------------------------------- items
 
 
-def _recent(user: User, paths: Sequence[str], apps: dict[tuple[str, str], App]) -> list[Item]:
+def _none(project: int) -> None:
+    """Where nothing is shown, nobody need be asked."""
+
+
+def _roles(user: User) -> Roles:
+    """What the person may do in a project of that id. One query for members, none for admins."""
+    return (lambda project: ProjectRole.ADMIN) if user.is_admin else roles_of(user).get
+
+
+def _recent(
+    user: User,
+    paths: Sequence[str],
+    apps: dict[tuple[str, str], App],
+    roles: Roles,
+) -> list[Item]:
     matches = [(path, *_match(path)) for path in paths]
     slugs = {str(kw["project"]) for _, name, kw in matches if name == "project"}
     projects = {p.slug: p for p in projects_visible_to(user).filter(slug__in=slugs)}
@@ -199,9 +227,14 @@ def _recent(user: User, paths: Sequence[str], apps: dict[tuple[str, str], App]) 
             items.append(_project(projects[key[0]]))
         elif name == "deployment" and (found := deployments.get((*key, _int(kw["number"])))):
             items.append(_deployment(found))
-        elif name in TABS and key in apps:
+        elif name in TABS and key in apps and _may_open(name, roles(apps[key].project_id)):
             items.append(_app(apps[key], TABS[name], path))
     return items
+
+
+def _may_open(tab: str, role: ProjectRole | None) -> bool:
+    needs = ProjectRole.DEVELOPER if tab in DEVELOPERS_TABS else ProjectRole.VIEWER
+    return role is not None and includes(role, needs)
 
 
 def _app(app: App, tab: str = "", path: str = "") -> Item:

@@ -35,7 +35,7 @@ from apps.engine.samples import ensure_sample_repository
 from apps.live.pages import live_page, render_page
 from apps.metrics.cards import host_row_now
 from apps.metrics.feeds import of_dashboard
-from apps.projects.access import EVERYBODY, access, allow
+from apps.projects.access import EVERYBODY, allow
 from apps.projects.forms import ProjectForm
 from apps.system import selectors, services
 from apps.system.configuration import configured
@@ -73,7 +73,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         "feed": feed,
         "troubled": selectors.troubled_apps(user)[:3],
     }
-    if "HX-Request" not in request.headers and access(request).is_admin:
+    if user.is_admin and "HX-Request" not in request.headers:
         context["host"] = host_row_now(sidebar.running)
     return render_page(request, "dashboard.html", context)
 

@@ -13,6 +13,7 @@ from django.db import transaction
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
+from apps.accounts.invitation_services import invitation_create
 from apps.accounts.models import InstanceRole, User
 from apps.deployments.models import Deployment, Status
 from apps.domains.services import domain_add
@@ -41,6 +42,21 @@ TABLE = {
     "account": SIGNED_IN,
     "theme": SIGNED_IN,
     "shortcuts": SIGNED_IN,
+    "users": ADMIN,
+    "user": ADMIN,
+    "user_deactivate": ADMIN,
+    "user_activate": ADMIN,
+    "user_delete": ADMIN,
+    "invitations": ADMIN,
+    "invitation_revoke": ADMIN,
+    "invitation": EVERYBODY,
+    "invitation_join": EVERYBODY,
+    "members": (VIEWER, MANAGER),
+    "member_role": MANAGER,
+    "member_remove": MANAGER,
+    "member_invitation_revoke": MANAGER,
+    "project_leave": VIEWER,
+    "project_transfer": MANAGER,
     "project_list": SIGNED_IN,
     "project_new": ADMIN,
     "project": VIEWER,
@@ -52,7 +68,7 @@ TABLE = {
     "environment_paste": DEVELOPER,
     "variable_reveal": DEVELOPER,
     "variable_delete": DEVELOPER,
-    "app_settings": (VIEWER, DEVELOPER),
+    "app_settings": DEVELOPER,
     "volume_add": DEVELOPER,
     "volume_remove": DEVELOPER,
     "host_port_add": DEVELOPER,
@@ -136,7 +152,24 @@ def world(fake: FakeEngine, web: App, alice: User) -> World:
         if person != NOBODY:
             clients[person].force_login(_person(person, web))
     User.objects.filter(email="deactivated@example.com").update(is_active=False)
-    values = {"project": "shop", "app": "web", "number": 1, "pk": 1, "token": "x"}
+    viewer = Membership.objects.get(role=ProjectRole.VIEWER)
+    invited = invitation_create(
+        email="dora@example.com",
+        role=InstanceRole.MEMBER,
+        by=None,
+        project=web.project,
+        project_role=ProjectRole.VIEWER,
+    ).invitation
+    values = {
+        "project": "shop",
+        "app": "web",
+        "number": 1,
+        "pk": 1,
+        "token": "x",
+        "user": viewer.user_id,
+        "member": viewer.pk,
+        "invitation": invited.pk,
+    }
     return World(web, clients, {**values, "name": "hello", "rest": "info/refs"})
 
 
@@ -176,8 +209,8 @@ def test_an_address_answers_only_to_whom_it_is_for(name: str, world: World) -> N
             to_login = answer.status_code == 302 and answer["Location"].startswith("/login/")
             who = f"{person} {method} {path}: {answer.status_code}"
             if person in ALLOWED[need]:
-                # Of these two the address itself knows who may: a token, this machine alone.
-                if name not in ("setup", "sample_repository"):
+                # Of these the address itself knows who may: a token, this machine alone.
+                if name not in ("setup", "sample_repository", "invitation", "invitation_join"):
                     assert answer.status_code not in (401, 403, 404), who
                     assert name == "logout" or not to_login, who
             elif person in (NOBODY, GONE):

@@ -7,7 +7,8 @@ from django.apps import apps
 from django.contrib import admin
 from django.test import Client
 
-from apps.accounts.models import User
+from apps.accounts.invitation_services import invitation_create
+from apps.accounts.models import InstanceRole, User
 from apps.audit.trail import record
 from apps.deployments.observation import note_engine
 from apps.deployments.services import deployment_request
@@ -37,6 +38,7 @@ def inside(client: Client, alice: User, web: App) -> Client:
     CleanUp.objects.create(trigger=CleanUp.Trigger.BUTTON, requested_by=alice)
     Survey.objects.create()
     Membership.objects.create(project=web.project, user=alice)
+    invitation_create(email="bob@example.com", role=InstanceRole.MEMBER, by=alice)
     record("app.update", web)
     client.force_login(alice)
     return client

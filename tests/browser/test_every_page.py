@@ -83,10 +83,22 @@ PAGES: dict[str, dict[str, str]] = {
     "storage": {"storage": "/storage/"},
     "server": {"server": "/server/"},
     "account": {"account": "/account/"},
+    "users": {"users": "/users/", "users-none": "/users/?q=zebra"},
+    "user": {"user": "/users/3/", "user-oneself": "/users/1/"},
+    "user_deactivate": {"user-deactivate": "/users/3/deactivate/"},
+    "user_delete": {"user-delete": "/users/2/delete/"},
+    "invitations": {"invitations": "/users/invitations/"},
+    "invitation_revoke": {"invitation-revoke": "/users/invitations/1/revoke/"},
+    "members": {"members": "/projects/shop/members/", "members-none": "/projects/sandbox/members/"},
+    "member_remove": {"member-remove": "/projects/shop/members/1/remove/"},
+    "member_invitation_revoke": {
+        "member-invitation-revoke": "/projects/shop/members/invitations/1/revoke/"
+    },
+    "project_leave": {"project-leave": "/projects/tidewater/leave/"},
     "": {"error-404": "/nope/"},
 }
 """Name of the address → pictures of it. What is not there (yet) is left out."""
-ELSEWHERE = {"login", "setup"}
+ELSEWHERE = {"login", "setup", "invitation"}
 """Pages that other tests of this file open."""
 PARTS = {"palette", "app_usage", "server_row"}
 """No page of its own."""

@@ -9,12 +9,22 @@ import pytest
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
-OPEN = {"login", "setup", "healthz", "sample_repository"}
+OPEN = {
+    "login",
+    "setup",
+    "healthz",
+    "sample_repository",
+    "invitation",
+    "invitation_join",
+}
 ARGUMENTS: dict[str, Any] = {
     "project": "shop",
     "app": "web",
     "number": 1,
     "pk": 1,
+    "user": 1,
+    "member": 1,
+    "invitation": 1,
     "token": "token",
     "name": "hello",
     "rest": "info/refs",

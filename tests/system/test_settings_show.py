@@ -30,7 +30,7 @@ def documented() -> set[str]:
     text = (ROOT / "README.md").read_text()
     table = text.split("## Configuration")[1].split("\n## ")[0]
     rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
-    return {name for row in rows for name in re.findall(r"`([A-Z_]+)`", row)}
+    return {name for row in rows for name in re.findall(r"`([A-Z0-9_]+)`", row)}
 
 
 def test_it_shows_every_setting_that_the_readme_names() -> None:

@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from apps.deployments.models import RUNNING, Deployment, Status
 from apps.engine.sources import display_url
+from apps.projects.access import Access
 from apps.projects.models import App
 from apps.system.templatetags import ridges as artwork
 
@@ -208,6 +209,12 @@ def short(commit: str) -> str:
 def repository(url: str) -> str:
     """`halden/tidewater-api` of a repository's address."""
     return display_url(url)
+
+
+@register.filter
+def within(access: Access, project_id: int) -> Access:
+    """What the person may do in that project, for rows of many projects."""
+    return access.within(project_id)
 
 
 @register.filter
