@@ -52,10 +52,12 @@ def check_mount_path(text: str) -> str:
         raise InvalidSource(f"A path in the container has at most {MAX_MOUNT_PATH} characters.")
     parts = text.split("/")
     plain = all(unicodedata.category(char)[0] not in "CZ" for char in text)
-    if not text.startswith("/") or not plain or "\\" in text or {".", ".."} & set(parts):
+    # With a colon or a comma Docker's tools write options of a mount behind its path.
+    marks = set("\\:,") & set(text)
+    if not text.startswith("/") or not plain or marks or {".", ".."} & set(parts):
         raise InvalidSource(
-            "A path in the container starts with a slash and has no '.' or '..' part, no space "
-            f"and no backslash, {example}."
+            "A path in the container starts with a slash and has no '.' or '..' part, no space, "
+            f"no colon, no comma and no backslash, {example}."
         )
     # POSIX keeps two slashes at the beginning apart from one.
     path = "/" + posixpath.normpath(text).lstrip("/")

@@ -21,7 +21,8 @@ django.setup()
 from django.core.management import call_command
 from django.utils import timezone
 
-from apps.accounts.models import User
+from apps.accounts.invitation_services import invitation_create
+from apps.accounts.models import InstanceRole, User
 from apps.deployments import tasks
 from apps.deployments.models import Deployment
 from apps.deployments.services import app_stop, deployment_cancel, deployment_request
@@ -31,7 +32,8 @@ from apps.engine.data import ContainerStatus, Outcome
 from apps.engine.disk import StoredImage
 from apps.engine.errors import BuildFailed
 from apps.engine.fake import FakeEngine
-from apps.projects.models import App, Project
+from apps.projects.member_services import member_put
+from apps.projects.models import App, Project, ProjectRole
 from apps.projects.services import (
     app_create,
     app_update,
@@ -52,7 +54,7 @@ def fill() -> None:
     engine = cast(FakeEngine, get_engine())
     alice = User.objects.create_superuser("alice@example.com", PASSWORD, name="Alice Archer")
     bob = User.objects.create_superuser("bob@example.com", PASSWORD, name="Bob Baker")
-    User.objects.create_user("charlie@example.com", PASSWORD, name="Charlie Carter")
+    charlie = User.objects.create_user("charlie@example.com", PASSWORD, name="Charlie Carter")
 
     def deploy(app: App, message: str, *, by: User = alice, fault: Exception | None = None) -> None:
         engine.git.commit(message)
@@ -75,6 +77,17 @@ def fill() -> None:
     shop = project_create(slug="shop", created_by=alice)
     tide = project_create(slug="tidewater", created_by=bob)
     project_create(slug="sandbox", created_by=alice)
+    member_put(project=shop, user=charlie, role=ProjectRole.VIEWER, created_by=alice)
+    member_put(project=shop, user=bob, role=ProjectRole.ADMIN, created_by=alice)
+    member_put(project=tide, user=alice, role=ProjectRole.DEVELOPER, created_by=bob)
+    for email in ("dora@example.com", "a-rather-long-name-of-somebody@mail.example.com"):
+        invitation_create(
+            email=email,
+            role=InstanceRole.MEMBER,
+            by=alice,
+            project=shop,
+            project_role=ProjectRole.DEVELOPER,
+        )
     web, api, worker = app(shop, "web"), app(shop, "api"), app(shop, "worker")
     notes, docs = app(tide, "notes"), app(tide, "docs")
     app(tide, "new-one")

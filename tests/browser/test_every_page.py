@@ -305,6 +305,47 @@ def test_pages_for_who_is_not_an_administrator_are_accessible_too(
     log_in(page, filled, "charlie").goto(f"{filled.url}/settings/")
     assert page.get_by_text("You may not do this").is_visible()
     wrong += inspect(page, "error-403", theme, device)
+    for name, path in (
+        ("viewer-dashboard", "/"),
+        ("viewer-project", "/projects/shop/"),
+        ("viewer-members", "/projects/shop/members/"),
+        ("viewer-app", f"{WEB}/"),
+        ("viewer-deployment", f"{WEB}/deployments/3/"),
+        ("viewer-environment", f"{WEB}/environment/"),
+        ("viewer-domains", f"{WEB}/domains/"),
+        ("viewer-deployments", "/deployments/"),
+    ):
+        page.goto(f"{filled.url}{path}")
+        wrong += inspect(page, name, theme, device)
+    assert wrong == []
+
+
+@pytest.mark.parametrize(("theme", "device", "size"), LOOKS)
+def test_an_invitation_is_accessible_too(
+    person: Page, chromium: Browser, filled: Pages, theme: str, device: str, size: tuple[int, int]
+) -> None:
+    look(person, theme, size)
+    person.goto(f"{filled.url}/users/invitations/")
+    person.get_by_label("Email").fill("eve@example.com")
+    person.get_by_role("button", name="Invite").click()
+    link = person.locator("#invitation-link").inner_text()
+    wrong = inspect(person, "invitation-link", theme, device)
+    address = filled.url + "/" + link.split("/", 3)[3]
+    person.goto(address)
+    wrong += inspect(person, "invitation-wrong-account", theme, device)
+    context = chromium.new_context(reduced_motion="reduce")
+    page = context.new_page()
+    look(page, theme, size)
+    page.goto(address)
+    wrong += inspect(page, "invitation", theme, device)
+    page.get_by_label("Name").fill("Eve")
+    page.get_by_label("Password", exact=True).fill("short")
+    page.get_by_role("button", name="Create account").click()
+    page.locator("[aria-invalid=true]").first.wait_for()
+    wrong += inspect(page, "invitation-errors", theme, device)
+    page.goto(f"{filled.url}/join/nothing/")
+    wrong += inspect(page, "invitation-gone", theme, device)
+    context.close()
     assert wrong == []
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from collections.abc import Iterator
 
 import pytest
+from django.conf import settings as django_settings
+from django.core.exceptions import PermissionDenied
 from django.test import Client
+from pytest_django import Settings
 
-from apps.accounts.models import User
+from apps.accounts.models import InstanceRole, User
 from apps.engine.bench import free_ports
 from apps.projects.holding_forms import own_ports
-from apps.projects.models import App, HostPort
+from apps.projects.models import App, HostPort, Membership, ProjectRole
 from apps.projects.services import app_update, host_port_add
 
 S = "/projects/shop/apps/web/settings/"
@@ -145,4 +149,35 @@ def test_removing_it_makes_it_free_for_others(inside: Client, web: App, free: in
     port = add(web, free)
     assert "until the next deployment" in inside.get(f"{S}ports/{port.pk}/remove/").content.decode()
     assert inside.post(f"{S}ports/{port.pk}/remove/").status_code == 302
+    assert not HostPort.objects.exists()
+
+
+# --------------------------------------------------------------------- what reaches the host itself
+
+
+@pytest.mark.parametrize("role", list(InstanceRole))
+@pytest.mark.parametrize("allowed", [False, True])
+def test_a_port_below_1024_is_for_owners_where_the_instance_allows_it(
+    web: App, settings: Settings, role: InstanceRole, allowed: bool
+) -> None:
+    settings.MIST_HOST_PORTS_BELOW_1024 = allowed
+    person = User.objects.create_user("dev@example.com", name="Dev", role=role)
+    Membership.objects.create(project=web.project, user=person, role=ProjectRole.ADMIN)
+    client = Client()
+    client.force_login(person)
+    page = client.post(ADD, fields(1023)).content.decode()
+    works = allowed and role == InstanceRole.OWNER
+    assert HostPort.objects.filter(port=1023).exists() == works
+    assert ("Ports below 1024 are the server" in page) == (not works)
+    # The service holds to it without any form.
+    HostPort.objects.all().delete()
+    with contextlib.nullcontext() if works else pytest.raises(PermissionDenied):
+        host_port_add(
+            app=web, port=22, protocol="tcp", container_port=22, reach="local", created_by=person
+        )
+
+
+def test_ports_below_1024_are_off_by_default(inside: Client) -> None:
+    assert django_settings.MIST_HOST_PORTS_BELOW_1024 is False
+    assert "Ports below 1024" in inside.post(ADD, fields(81)).content.decode()
     assert not HostPort.objects.exists()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.test import Client
 
 from apps.accounts.models import User
+from apps.projects.forms import AppForm
+from apps.projects.holding_forms import HostPortForm, VolumeForm
 from apps.projects.models import App, Volume
 from apps.projects.services import volume_add
 
@@ -111,3 +115,40 @@ def test_a_volume_of_another_app_is_not_there(inside: Client, web: App) -> None:
     volume = volume_add(app=other, name="data", path="/data", created_by=None)
     assert inside.post(f"{S}volumes/{volume.pk}/remove/").status_code == 404
     assert stored(other) == {"data": "/data"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["/", "/etc", "/etc:/data", "..", "../../etc", "~", "etc:rw", "C:\\", "/var/run/docker.sock",
+     "data:/data:ro", "data,type=bind", "data\n"],
+)  # fmt: skip
+def test_a_volume_never_mounts_a_folder_of_the_host(inside: Client, web: App, name: str) -> None:
+    """Docker takes a name with a slash, and `source:path` in one word, for a folder of the host."""
+    inside.post(f"{S}volumes/add/", {"name": name, "path": "/data"})
+    # A line break at the end of what was typed is cut off before the name is checked.
+    assert stored(web) == ({"data": "/data"} if name == "data\n" else {})
+    for volume in Volume.objects.all():
+        assert re.fullmatch(r"mist-[a-z0-9]+-[0-9]+-[a-z0-9-]+", volume.volume_name)
+
+
+@pytest.mark.parametrize(
+    "path", ["/data:/etc", "/data:ro", "/data,readonly", "/data:/x:rw,z", "/run/docker.sock"]
+)
+def test_a_path_in_the_container_carries_no_option_of_a_mount(
+    inside: Client, web: App, path: str
+) -> None:
+    inside.post(f"{S}volumes/add/", {"name": "data", "path": path})
+    assert stored(web) == {}
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["privileged", "network_mode", "network", "pid_mode", "cap_add", "devices", "volumes", "binds",
+     "mounts", "security_opt", "userns_mode", "runtime", "ipc_mode", "host_path"],
+)  # fmt: skip
+def test_no_form_takes_a_privileged_option(inside: Client, web: App, field: str) -> None:
+    """Neither the model nor a form has a field for it, and what is sent besides is not kept."""
+    assert field not in {f.name for f in App._meta.concrete_fields}
+    assert field not in AppForm(project=web.project, instance=web).fields
+    for form in (VolumeForm(app=web), HostPortForm(app=web)):
+        assert field not in form.fields
