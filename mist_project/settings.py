@@ -30,6 +30,7 @@ MIST_KEEP_IMAGES = env.int("MIST_KEEP_IMAGES", default=5)
 MIST_KEEP_IMAGES_DAYS = env.int("MIST_KEEP_IMAGES_DAYS", default=90)
 MIST_BUILD_CACHE_MB = env.int("MIST_BUILD_CACHE_MB", default=5120)
 MIST_CLEANUP_HOURS = env.float("MIST_CLEANUP_HOURS", default=24.0)
+MIST_API_REQUESTS_PER_MINUTE = max(1, env.int("MIST_API_REQUESTS_PER_MINUTE", default=120))
 MIST_OUTPUT_LOG_MAX_MB = env.int("MIST_OUTPUT_LOG_MAX_MB", default=10)
 MIST_ENGINE = env.str("MIST_ENGINE", default="apps.engine.real")
 MIST_ENGINE_CONFIG = EngineConfig(
@@ -86,6 +87,7 @@ INSTALLED_APPS = [
     "apps.domains",
     "apps.metrics",
     "apps.storage",
+    "apps.api",
     "apps.system",
     "mist_project",
     "channels",
@@ -101,10 +103,12 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "apps.api.middleware.ApiMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "apps.api.middleware.token_middleware",
     "apps.audit.middleware.audit_middleware",
     "apps.accounts.middleware.AccessMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",

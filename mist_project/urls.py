@@ -11,6 +11,8 @@ urlpatterns = [
     path("", include("apps.domains.urls")),
     path("", include("apps.metrics.urls")),
     path("", include("apps.storage.urls")),
+    path("", include("apps.api.urls")),
+    path("api/", include("apps.api.api_urls")),
     path("admin/", admin.site.urls),
 ]
 

@@ -13,7 +13,8 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, resolve_url
 
 from apps.accounts.models import InstanceRole
-from apps.projects.access import NOBODY, Everybody, Needs, access_of
+from apps.api.gate import is_api, refuse
+from apps.projects.access import NOBODY, Everybody, Needs, access_of, refusal
 from apps.projects.models import ProjectRole
 
 logger = logging.getLogger("mist.access")
@@ -23,7 +24,8 @@ OWNERS = Needs(InstanceRole.OWNER, InstanceRole.OWNER)
 
 class AccessMiddleware(LoginRequiredMiddleware):
     """Compares what the view needs (`apps.projects.access.allow`) with who asks, and leaves what
-    they may do as `request.access`.
+    they may do as `request.access`. Below /api/ it is a token that asks, and `apps.api.gate` that
+    compares; neither opens what is declared for the other.
 
     Who has not logged in is sent to log in. Of a project that a person is no member of, nothing
     exists (404). Who may see it but not do this is told so (403).
@@ -38,6 +40,8 @@ class AccessMiddleware(LoginRequiredMiddleware):
     ) -> HttpResponseBase | None:
         asking: Any = request
         asking.access = NOBODY
+        if is_api(request):
+            return refuse(request, view_func, view_kwargs)
         needs = _needs_of(request, view_func)
         if needs is None:
             logger.error("Nobody may use %s: its view declares no access.", request.path)
@@ -51,7 +55,7 @@ class AccessMiddleware(LoginRequiredMiddleware):
         if isinstance(need, ProjectRole) and asking.access.project is None:
             raise Http404
         if not asking.access.allows(need):
-            raise PermissionDenied(_refusal(need))
+            raise PermissionDenied(refusal(need))
         return None
 
     def handle_no_permission(  # type: ignore[override]
@@ -72,11 +76,3 @@ def _needs_of(request: HttpRequest, view_func: Callable[..., Any]) -> Needs | No
     if declared is None and request.resolver_match is not None:
         return OWNERS if "admin" in request.resolver_match.app_names else None
     return declared
-
-
-def _refusal(need: object) -> str:
-    if isinstance(need, ProjectRole):
-        return f"This needs the role {need.label.lower()} in this project. An admin can give it."
-    if need == InstanceRole.OWNER:
-        return "This is for owners of this Mist."
-    return "This is for admins of this Mist."

@@ -28,13 +28,16 @@ def audit_middleware(get_response: GetResponse) -> GetResponse:
 
 
 def actor_of(request: HttpRequest, request_id: str) -> Actor:
-    """The person of the request, or whoever has not logged in."""
+    """The person of the request, their token, or whoever has not logged in."""
     user = request.user
     known = user.is_authenticated
+    token = getattr(request, "token", None)
+    kind = ActorKind.TOKEN if token else ActorKind.USER
     return Actor(
-        ActorKind.USER if known else ActorKind.VISITOR,
+        kind if known else ActorKind.VISITOR,
         user.pk,
         str(user) if known else "",
+        via=str(token) if token else "",
         address=client_address(request),
         agent=request.headers.get("User-Agent", ""),
         request_id=request_id,

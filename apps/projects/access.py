@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
 from apps.accounts.models import InstanceRole, User
+from apps.api.models import Scope
 from apps.projects.models import ProjectRole
 from apps.projects.selectors import role_in, roles_of
 
@@ -51,6 +52,43 @@ def allow(need: Need, *, write: Need | None = None) -> Callable[[View], View]:
         return cast(View, marked)
 
     return mark
+
+
+@dataclass(frozen=True)
+class ApiNeed:
+    """What one method of an address of the API needs."""
+
+    role: Need
+    """Of the token's person, at the time of use."""
+    scope: Scope | None
+    """Of the token; None for what needs no token."""
+
+
+def api(**methods: tuple[Scope, InstanceRole | ProjectRole] | Everybody) -> Callable[[View], View]:
+    """Say, method by method, who may use a view of the API: `get=(Scope.READ, ProjectRole.VIEWER)`.
+    A method that is not named does not exist there. Such a view has nothing for people who log in
+    (`allow`), and no cookie counts there, so no other site can make a browser act: it needs no
+    CSRF token."""
+    needs = {
+        name.upper(): ApiNeed(need, None)
+        if isinstance(need, Everybody)
+        else ApiNeed(need[1], need[0])
+        for name, need in methods.items()
+    }
+
+    def mark(view: View) -> View:
+        marked: Any = view
+        marked.api_needs = needs
+        marked.csrf_exempt = True
+        return cast(View, marked)
+
+    return mark
+
+
+def api_needs_of(view: Callable[..., Any]) -> Mapping[str, ApiNeed] | None:
+    """None for what is no view of the API."""
+    found: Mapping[str, ApiNeed] | None = getattr(view, "api_needs", None)
+    return found
 
 
 @dataclass(frozen=True)
@@ -102,6 +140,15 @@ def includes(role: InstanceRole | ProjectRole, need: InstanceRole | ProjectRole)
     """Whether the role may do what the other (of the same kind) may."""
     order = list(type(role))
     return type(role) is type(need) and order.index(role) >= order.index(need)
+
+
+def refusal(need: Need) -> str:
+    """What who lacks the role is told."""
+    if isinstance(need, ProjectRole):
+        return f"This needs the role {need.label.lower()} in this project. An admin can give it."
+    if need == InstanceRole.OWNER:
+        return "This is for owners of this Mist."
+    return "This is for admins of this Mist."
 
 
 NOBODY = Access(None)

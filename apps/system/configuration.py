@@ -92,6 +92,8 @@ GROUPS: tuple[tuple[str, str, tuple[Setting, ...]], ...] = (
            "engine.network_pool"),
     )),
     ("Storage and services", "What Mist keeps and what it talks to.", (
+        _s("MIST_API_REQUESTS_PER_MINUTE", "Requests that one API token may make", "120",
+           unit="a minute"),
         _s("MIST_CLEANUP_HOURS", "Time between clean-ups, 0 for only by hand", "24", unit="h"),
         _s("MIST_BUILD_CACHE_MB", "Build cache that a clean-up leaves in the engine", "5120",
            unit="MB"),

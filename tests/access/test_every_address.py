@@ -15,6 +15,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from apps.accounts.invitation_services import invitation_create
 from apps.accounts.models import InstanceRole, User
+from apps.api.services import token_create
 from apps.deployments.models import Deployment, Status
 from apps.domains.services import domain_add
 from apps.engine.fake import FakeEngine
@@ -26,6 +27,8 @@ NOBODY, STRANGER, VIEWER, DEVELOPER, MANAGER, ADMIN, OWNER, GONE = PEOPLE = (
     "nobody", "stranger", "viewer", "developer", "project admin", "admin", "owner", "deactivated",
 )  # fmt: skip
 EVERYBODY, SIGNED_IN = "everybody", "signed in"
+MINE = "whose it is"
+"""The owner's here: what belongs to a person does not exist for another one."""
 
 # Address → who may read, and who may do; one word where that is the same.
 TABLE = {
@@ -40,6 +43,10 @@ TABLE = {
     "login": EVERYBODY,
     "logout": SIGNED_IN,
     "account": SIGNED_IN,
+    "account_tokens": SIGNED_IN,
+    "account_token_revoke": MINE,
+    "tokens": ADMIN,
+    "token_revoke": OWNER,
     "theme": SIGNED_IN,
     "shortcuts": SIGNED_IN,
     "users": ADMIN,
@@ -110,17 +117,19 @@ ALLOWED = {
     MANAGER: {MANAGER, ADMIN, OWNER},
     ADMIN: {ADMIN, OWNER},
     OWNER: {OWNER},
+    MINE: {OWNER},
 }
 HIDDEN = {VIEWER, DEVELOPER, MANAGER}
 """What needs a role in the project does not exist for a stranger."""
 
 
 def addresses(patterns: list[URLPattern | URLResolver] | None = None) -> Iterator[URLPattern]:
-    """Every address of Mist's own; the Django admin has rules of its own below."""
+    """Every address for people; the Django admin has rules of its own below, and the API in
+    test_every_api_address.py."""
     for pattern in get_resolver().url_patterns if patterns is None else patterns:
         if isinstance(pattern, URLPattern):
             yield pattern
-        elif pattern.app_name != "admin":
+        elif pattern.app_name not in ("admin", "api"):
             yield from addresses(pattern.url_patterns)
 
 
@@ -151,6 +160,8 @@ def world(fake: FakeEngine, web: App, alice: User) -> World:
         clients[person] = Client(raise_request_exception=True)
         if person != NOBODY:
             clients[person].force_login(_person(person, web))
+    owner = User.objects.get(email="owner@example.com")
+    assert token_create(user=owner, name="CI", scopes=()).token.pk == 1
     User.objects.filter(email="deactivated@example.com").update(is_active=False)
     viewer = Membership.objects.get(role=ProjectRole.VIEWER)
     invited = invitation_create(
@@ -215,7 +226,7 @@ def test_an_address_answers_only_to_whom_it_is_for(name: str, world: World) -> N
                     assert name == "logout" or not to_login, who
             elif person in (NOBODY, GONE):
                 assert to_login, who
-            elif person == STRANGER and need in HIDDEN:
+            elif (person == STRANGER and need in HIDDEN) or need == MINE:
                 assert answer.status_code == 404, who
             else:
                 assert answer.status_code == 403, who

@@ -9,6 +9,8 @@ from django.test import Client
 
 from apps.accounts.invitation_services import invitation_create
 from apps.accounts.models import InstanceRole, User
+from apps.api.models import KeptAnswer
+from apps.api.services import token_create
 from apps.audit.trail import record
 from apps.deployments.observation import note_engine
 from apps.deployments.services import deployment_request
@@ -39,6 +41,8 @@ def inside(client: Client, alice: User, web: App) -> Client:
     Survey.objects.create()
     Membership.objects.create(project=web.project, user=alice)
     invitation_create(email="bob@example.com", role=InstanceRole.MEMBER, by=alice)
+    made = token_create(user=alice, name="CI", scopes=["deploy"])
+    KeptAnswer.objects.create(token=made.token, key="k", fingerprint="f", status=202, body="{}")
     record("app.update", web)
     client.force_login(alice)
     return client

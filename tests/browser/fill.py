@@ -23,6 +23,8 @@ from django.utils import timezone
 
 from apps.accounts.invitation_services import invitation_create
 from apps.accounts.models import InstanceRole, User
+from apps.api.models import ApiToken
+from apps.api.services import token_create, token_revoke
 from apps.deployments import tasks
 from apps.deployments.models import Deployment
 from apps.deployments.services import app_stop, deployment_cancel, deployment_request
@@ -128,6 +130,7 @@ def fill() -> None:
     App.objects.filter(pk=notes.pk).update(wanted=App.Wanted.RUNNING)
     _crash(engine, notes.pk)
 
+    _make_tokens(alice, bob, shop)
     (engine.config.data_dir / "hold").touch()
     engine.git.commit("Move PDF rendering to Chromium")
     deployment_request(app=docs, requested_by=alice)
@@ -136,6 +139,22 @@ def fill() -> None:
     _set_back()
     survey()
     keep(engine)
+
+
+def _make_tokens(alice: User, bob: User, shop: Project) -> None:
+    """One of each kind; the first is alice's, the second bob's."""
+    now = timezone.now()
+    soon, past = now + dt.timedelta(days=90), now - dt.timedelta(days=2)
+    ci = token_create(
+        user=alice, name="CI of shop/web", scopes=["deploy"], project=shop, expires_at=soon
+    )
+    ApiToken.objects.filter(pk=ci.token.pk).update(
+        last_used_at=now - dt.timedelta(minutes=7), last_used_address="2001:db8:85a3::8a2e:370:7334"
+    )
+    token_create(user=bob, name="Laptop", scopes=["deploy", "write", "admin"])
+    token_create(user=alice, name="Status board in the hall", scopes=[], expires_at=past)
+    gone = token_create(user=alice, name="Old runner", scopes=["deploy"], expires_at=soon)
+    token_revoke(token=gone.token, by=alice)
 
 
 def _leave_litter(engine: FakeEngine) -> None:

@@ -95,6 +95,10 @@ PAGES: dict[str, dict[str, str]] = {
         "member-invitation-revoke": "/projects/shop/members/invitations/1/revoke/"
     },
     "project_leave": {"project-leave": "/projects/tidewater/leave/"},
+    "account_tokens": {"tokens-mine": "/account/tokens/"},
+    "account_token_revoke": {"token-revoke": "/account/tokens/1/revoke/"},
+    "tokens": {"tokens": "/tokens/"},
+    "token_revoke": {"token-revoke-any": "/tokens/2/revoke/"},
     "": {"error-404": "/nope/"},
 }
 """Name of the address → pictures of it. What is not there (yet) is left out."""
