@@ -79,7 +79,8 @@ def _compare(
         return plain_problem(404, NOT_HERE)
     if not access.allows(need.role):
         return Problem("insufficient-role", refusal(need.role)).response()
-    if token.project is not None and need.role in (InstanceRole.ADMIN, InstanceRole.OWNER):
+    of_instance = isinstance(need.role, InstanceRole) and need.role is not InstanceRole.MEMBER
+    if of_instance and token.project is not None:
         words = f"This token is for the project {token.project} alone."
         return Problem("insufficient-scope", words).response()
     return None

@@ -30,5 +30,5 @@ def seconds_to_wait(token: ApiToken) -> int:
         busy_until=Greatest(F("busy_until"), Value(now)) + each
     ):
         return 0
-    busy = row.values_list("busy_until", flat=True).first()
-    return max(1, math.ceil(float(busy or now) - latest))
+    busy: float = row.values_list("busy_until", flat=True).first() or now
+    return max(1, math.ceil(busy - latest))

@@ -119,6 +119,8 @@ ALLOWED = {
     OWNER: {OWNER},
     MINE: {OWNER},
 }
+BY_ROW = {"account_token_revoke", "token_revoke"}
+"""Whose row it is only the view can tell, which first says that it knows no DELETE."""
 HIDDEN = {VIEWER, DEVELOPER, MANAGER}
 """What needs a role in the project does not exist for a stranger."""
 
@@ -219,6 +221,8 @@ def test_an_address_answers_only_to_whom_it_is_for(name: str, world: World) -> N
                 transaction.set_rollback(True)
             to_login = answer.status_code == 302 and answer["Location"].startswith("/login/")
             who = f"{person} {method} {path}: {answer.status_code}"
+            if name in BY_ROW and method == "delete" and answer.status_code == 405:
+                continue
             if person in ALLOWED[need]:
                 # Of these the address itself knows who may: a token, this machine alone.
                 if name not in ("setup", "sample_repository", "invitation", "invitation_join"):
