@@ -22,7 +22,7 @@ def seconds_to_wait(token: ApiToken) -> int:
     A leaky bucket: each request keeps the token busy for its share of a minute, and it may be busy
     for a minute ahead. One statement, so two requests at once cannot take the same place.
     """
-    each = WINDOW / settings.MIST_API_REQUESTS_PER_MINUTE
+    each: float = WINDOW / settings.MIST_API_REQUESTS_PER_MINUTE
     now = time.time()
     latest = now + WINDOW - each
     row = ApiToken.objects.filter(pk=token.pk)

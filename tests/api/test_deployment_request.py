@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 import time_machine
+from django.db import connection
 from django.http import HttpResponse
 from django.utils import timezone
 
@@ -160,6 +162,21 @@ def test_a_retry_with_the_same_key_does_not_deploy_twice(program: Program, web: 
     program.post(DEPLOY, {"ref": "v1"}, Idempotency_Key="another")
     program.post(DEPLOY, {"ref": "v1"})
     assert Deployment.objects.count() == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_retries_at_the_same_moment_deploy_once(program: Program, web: App) -> None:
+    def ask(_: int) -> tuple[int, str]:
+        try:
+            answer = Program(program.token, program.secret).post(DEPLOY, Idempotency_Key="k")
+            return answer.status_code, answer["Location"]
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as threads:
+        answers = set(threads.map(ask, range(8)))
+    assert answers == {(202, f"{DEPLOYMENTS}/1")}
+    assert Deployment.objects.count() == 1
 
 
 def test_the_same_key_for_something_else_is_refused(program: Program, web: App) -> None:
