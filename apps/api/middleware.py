@@ -19,7 +19,6 @@ from apps.api.services import token_note_use
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 JSON_KINDS = ("application/json", "application/problem+json")
-KEPT = ("Allow", "Retry-After", "X-Request-ID")
 WORDS = {
     400: "The request is not understood.",
     403: "You may not do this.",
@@ -43,11 +42,8 @@ class ApiMiddleware:
             return self._get_response(request)
         request.COOKIES = {}
         answer = self._get_response(request)
-        kind = answer.get("Content-Type", "").partition(";")[0]
-        if answer.status_code >= 400 and kind not in JSON_KINDS:
-            words = WORDS.get(answer.status_code, "This cannot be done.")
-            kept = {k: v for k, v in answer.items() if k in KEPT}
-            answer = plain_problem(answer.status_code, words, kept)
+        if answer.status_code >= 400 and _kind(answer) not in JSON_KINDS:
+            answer = _as_problem(answer)
         answer["Cache-Control"] = "no-store"
         return answer
 
@@ -61,6 +57,20 @@ class ApiMiddleware:
         if isinstance(error, PermissionDenied):
             return plain_problem(403, str(error) or WORDS[403])
         return None
+
+
+def _kind(answer: HttpResponse) -> str:
+    return answer.get("Content-Type", "").partition(";")[0]
+
+
+def _as_problem(page: HttpResponse) -> HttpResponse:
+    """What a page says to people, in the form of the API; its headers stay."""
+    answer = plain_problem(page.status_code, WORDS.get(page.status_code, "This cannot be done."))
+    for name, value in page.items():
+        if name not in ("Content-Type", "Content-Length"):
+            answer[name] = value
+    answer["Content-Length"] = str(len(answer.content))
+    return answer
 
 
 def token_middleware(get_response: GetResponse) -> GetResponse:

@@ -243,4 +243,5 @@ def test_what_is_not_there_is_a_problem_too(program: Program) -> None:
     for address in ("/api/", "/api/v2/apps", "/api/v1/apps/", "/api/v1/apps/shop/web/nope"):
         answer = program.get(address)
         assert answer.status_code == 404 and problem(answer)["title"] == "Not Found"
-        assert answer["X-Request-ID"]
+        assert answer["X-Request-ID"] and answer["Content-Security-Policy"]
+        assert answer["Content-Length"] == str(len(answer.content))
