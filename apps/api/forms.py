@@ -11,9 +11,12 @@ from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.api.models import Scope
+from apps.api.selectors import tokens_of, works_at
 from apps.projects.models import Project
 from apps.projects.selectors import projects_visible_to
 
+TOKENS_MAX = 50
+"""Tokens that work, for one person: the limit of requests is each token's own."""
 NEVER = "never"
 DEFAULT_DAYS = "90"
 EXPIRY = (
@@ -66,6 +69,7 @@ class TokenForm(forms.Form):
 
     def __init__(self, data: Mapping[str, Any] | None = None, *, user: User) -> None:
         super().__init__(data)
+        self.user = user
         projects: Any = self.fields["project"]
         projects.queryset = projects_visible_to(user)
 
@@ -74,6 +78,12 @@ class TokenForm(forms.Form):
         if not name.isprintable():
             raise forms.ValidationError("A name has no control characters.")
         return name
+
+    def clean(self) -> None:
+        live = tokens_of(self.user).filter(works_at(timezone.now()))
+        if live.count() >= TOKENS_MAX:
+            words = f"You have {TOKENS_MAX} tokens that work. Revoke one of them first."
+            self.add_error("name", words)
 
     @property
     def scope_rows(self) -> list[tuple[Scope, str, bool]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
@@ -25,6 +27,11 @@ def tokens_visible_to(user: User) -> QuerySet[ApiToken]:
     return ApiToken.objects.select_related("user", "project", "revoked_by").order_by("-id")
 
 
+def works_at(moment: dt.datetime) -> Q:
+    """Neither revoked nor expired."""
+    return Q(revoked_at=None) & (Q(expires_at=None) | Q(expires_at__gt=moment))
+
+
 def revocable_by(user: User) -> Q:
     """Which tokens of others the person may revoke: an admin has no power over owners."""
     if user.is_owner:
@@ -39,9 +46,7 @@ def token_by_secret(secret: str) -> ApiToken | None:
     if not looks_like_secret(secret):
         return None
     live = ApiToken.objects.select_related("user", "project").filter(
-        Q(expires_at=None) | Q(expires_at__gt=timezone.now()),
-        revoked_at=None,
-        user__is_active=True,
+        works_at(timezone.now()), user__is_active=True
     )
     return live.filter(digest=digest_of(secret)).first()
 

@@ -205,7 +205,9 @@ def test_an_address_answers_only_to_tokens_it_is_for(
     [pattern] = [p for p in api_addresses() if p.name == name]
     path = reverse(f"api:{name}", kwargs=_kwargs(pattern))
     for held in tokens:
-        for method in METHODS:
+        # Methods that are not there need no look with every role.
+        known = [m for m in METHODS if (name, "get" if m == "head" else m) in TABLE]
+        for method in METHODS if held.person == OWNER else known:
             answer = ask(client, method, path, held.header)
             refused = expected(held, name, method)
             who = f"{held}: {method} {path} {answer.status_code}"

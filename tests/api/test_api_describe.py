@@ -152,7 +152,6 @@ def test_every_answer_is_as_described(
     document: dict[str, Any],
     settings: Settings,
 ) -> None:
-    settings.MIST_API_REQUESTS_PER_MINUTE = 40
     asked = Checked(program_of(alice), document)
     web_path, hook = "/api/v1/apps/shop/web", "/api/v1/apps/shop/web/deploy"
     asked.ask("GET", "/api/v1/openapi.json")
@@ -192,7 +191,8 @@ def test_every_answer_is_as_described(
     asked.ask("DELETE", web_path)
     asked.program = program_of(alice)
     asked.ask("DELETE", web_path)
-    for _ in range(41):
+    settings.MIST_API_REQUESTS_PER_MINUTE = 1
+    for _ in range(2):
         last = asked.ask("GET", "/api/v1/apps")
     assert last.status_code == 429
     good = {

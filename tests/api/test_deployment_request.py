@@ -12,6 +12,7 @@ import time_machine
 from django.db import connection
 from django.http import HttpResponse
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
 from apps.accounts.models import User
 from apps.api.bodies import BODY_MAX
@@ -21,7 +22,7 @@ from apps.deployments.models import Deployment, Status
 from apps.engine.errors import BuildFailed
 from apps.engine.fake import FakeEngine
 from apps.projects.models import App
-from apps.projects.services import variables_save
+from apps.projects.services import app_create, variables_save
 from tests.api.conftest import DEPLOY, MakeProgram, Program, problem, run_next
 from tests.deployments.test_deployment_run import deploy
 
@@ -242,6 +243,21 @@ def test_it_lists_apps_and_deployments(program: Program, web: App, alice: User) 
     assert [(a["project"], a["app"]) for a in apps["apps"]] == [("shop", "web")]
     assert apps["next"] is None
     assert shape(program.get("/api/v1/apps?page=2"))["apps"] == []
+
+
+def test_long_lists_ask_the_database_no_oftener(
+    program: Program, web: App, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    for n in range(10):
+        app = app_create(
+            project=web.project, slug=f"app-{n}", repository=web.repository, created_by=None
+        )
+        Deployment.objects.create(app=app, number=1, ref="main")
+        Deployment.objects.create(app=web, number=n + 1, ref="main")
+    for address in ("/api/v1/apps", DEPLOYMENTS):
+        # The token, its share, its use, and what is asked for.
+        with django_assert_max_num_queries(5):
+            assert program.get(address).status_code == 200
 
 
 @pytest.mark.parametrize("given", ["0", "-1", "x", "", "1e3", "9" * 20, "١"])

@@ -17,9 +17,10 @@ from django.test import Client
 from django.utils import timezone
 
 from apps.accounts.models import InstanceRole, User
+from apps.api.forms import TOKENS_MAX
 from apps.api.models import ApiToken
 from apps.api.secrets import digest_of, new_secret
-from apps.api.services import token_create
+from apps.api.services import token_create, token_revoke
 from apps.audit.models import AuditEvent
 from apps.projects.models import Membership, Project, ProjectRole
 
@@ -132,6 +133,14 @@ def test_it_offers_only_projects_that_the_person_sees(
     assert "There is no such project" in make(client, project="unseen").content.decode()
     make(client, project="shop")
     assert ApiToken.objects.get().project == shop
+
+
+def test_one_person_has_a_bounded_number_that_work(inside: Client, alice: User) -> None:
+    for _ in range(TOKENS_MAX):
+        last = token_create(user=alice, name="CI", scopes=())
+    assert "Revoke one of them first" in make(inside).content.decode()
+    token_revoke(token=last.token, by=alice)
+    assert secrets_in(make(inside))
 
 
 def test_it_goes_with_its_project_and_does_not_see_all_then(alice: User, shop: Project) -> None:

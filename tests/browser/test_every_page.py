@@ -294,6 +294,25 @@ def test_forms_with_errors_are_accessible_too(
 
 
 @pytest.mark.parametrize(("theme", "device", "size"), LOOKS)
+def test_a_new_token_is_shown_once_and_accessible(
+    person: Page, filled: Pages, theme: str, device: str, size: tuple[int, int]
+) -> None:
+    look(person, theme, size)
+    person.goto(f"{filled.url}/account/tokens/")
+    person.locator("#token-form summary").click()
+    person.get_by_label("Name", exact=True).fill("CI of tidewater")
+    person.locator("[name=scopes][value=deploy]").check()
+    wrong = inspect(person, "token-form", theme, device)
+    person.get_by_role("button", name="Make token").click()
+    secret = person.locator("#new-secret").inner_text()
+    assert secret.startswith("mist_") and person.url == f"{filled.url}/account/tokens/"
+    wrong += inspect(person, "token-new", theme, device)
+    person.goto(f"{filled.url}/account/tokens/")
+    assert secret not in person.content() and secret[:11] in person.content()
+    assert wrong == []
+
+
+@pytest.mark.parametrize(("theme", "device", "size"), LOOKS)
 def test_pages_for_who_is_not_an_administrator_are_accessible_too(
     desk: BrowserContext, filled: Pages, theme: str, device: str, size: tuple[int, int]
 ) -> None:

@@ -10,6 +10,7 @@ from django.urls import path
 from pytest_django import DjangoAssertNumQueries
 
 from apps.accounts.models import User
+from apps.api.services import token_create
 from apps.deployments.models import Deployment, Status
 from apps.projects.access import EVERYBODY, allow
 from apps.projects.models import App, Project
@@ -38,6 +39,8 @@ def full(alice: User, client: Client) -> Client:
             Deployment.objects.create(
                 app=app, number=1, ref="main", requested_by=alice, status=statuses[a % 4]
             )
+    for _ in range(20):
+        token_create(user=alice, name="CI", scopes=(), project=project)
     client.force_login(alice)
     return client
 
@@ -53,6 +56,8 @@ def full(alice: User, client: Client) -> Client:
         "/new-project/",
         "/search/?q=app",
         "/account/",
+        "/account/tokens/",
+        "/tokens/",
     ],
 )
 def test_it_asks_the_database_a_bounded_number_of_times(
