@@ -67,10 +67,28 @@ def keep_once(path: Path, make: str) -> str:
 
 
 def secret_key(folder: Path) -> str:
-    """Signs sessions and, hashed, encrypts secrets. `MIST_SECRET_KEY` or the file secret.key."""
+    """Signs sessions. `MIST_SECRET_KEY` or the file secret.key."""
     return env.str("MIST_SECRET_KEY", default="") or keep_once(
         folder / "secret.key", secrets.token_urlsafe(48)
     )
+
+
+def encryption_keys(folder: Path) -> list[str]:
+    """`MIST_ENCRYPTION_KEYS`; where it is not set none, and then the file encryption.key is there
+    afterwards. Ask before `secret_key`: where that one was made earlier, secrets may have been
+    encrypted with it, so it stays the last key until somebody drops it."""
+    given: list[str] = [key for key in env.list("MIST_ENCRYPTION_KEYS", default=[]) if key]
+    if not given:
+        former = env.str("MIST_SECRET_KEY", default="") or _text_of(folder / "secret.key")
+        keep_once(folder / "encryption.key", f"{secrets.token_urlsafe(32)}\n{former}".strip())
+    return given
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""
 
 
 def instance_id(folder: Path) -> str:

@@ -6,7 +6,14 @@ from pathlib import Path
 
 from apps.engine.data import EngineConfig
 from mist_project import __version__
-from mist_project.env import data_dir, env, instance_id, read_settings_file, secret_key
+from mist_project.env import (
+    data_dir,
+    encryption_keys,
+    env,
+    instance_id,
+    read_settings_file,
+    secret_key,
+)
 
 MIST_DATA_DIR = data_dir()
 MIST_VERSION = __version__
@@ -62,8 +69,9 @@ DEFAULT_FROM_EMAIL = MIST_EMAIL_FROM or "mist@localhost"
 
 # ---------------------------------------------------------------------------------------- Django
 
+MIST_KEY_FILE = MIST_DATA_DIR / "encryption.key"
+MIST_ENCRYPTION_KEYS = encryption_keys(MIST_DATA_DIR)
 SECRET_KEY = secret_key(MIST_DATA_DIR)
-MIST_ENCRYPTION_KEYS = env.list("MIST_ENCRYPTION_KEYS", default=[SECRET_KEY])
 DEBUG = env.bool("MIST_DEBUG", default=False)
 # Any name may point at a fresh server; no link that Mist makes is built from the Host header.
 ALLOWED_HOSTS = env.list("MIST_ALLOWED_HOSTS", default=["*"])

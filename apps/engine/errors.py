@@ -71,6 +71,10 @@ MAKE_ROOM = "Make room with ./mist cleanup or on the page Storage, then {again}.
 """The hint for a full disk; `again` says what to do afterwards."""
 
 
+class SecretsUnreadable(EngineError):
+    """The key that secrets were encrypted with is missing, or another one."""
+
+
 class TimedOut(EngineError):
     """A step took longer than its limit."""
 

@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-import base64
 import functools
-import hashlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cryptography.fernet import Fernet, MultiFernet
 from django.conf import settings
 from django.db import models
 
+from apps.engine.keys import KeyRing
 
-@functools.cache
-def _fernet(keys: tuple[str, ...]) -> MultiFernet:
-    return MultiFernet(
-        [
-            Fernet(base64.urlsafe_b64encode(hashlib.sha256(b"mist-secrets:" + k.encode()).digest()))
-            for k in keys
-        ]
-    )
+
+@functools.lru_cache(maxsize=8)
+def _ring(path: Path, fixed: tuple[str, ...]) -> KeyRing:
+    return KeyRing(path, fixed)
+
+
+def key_ring() -> KeyRing:
+    """The keys of this Mist: `MIST_ENCRYPTION_KEYS` where it is set, else those of the key file."""
+    return _ring(Path(settings.MIST_KEY_FILE), tuple(settings.MIST_ENCRYPTION_KEYS))
 
 
 def encrypt(text: str) -> str:
-    """Authenticated encryption with the first of `MIST_ENCRYPTION_KEYS`."""
-    keys = tuple(settings.MIST_ENCRYPTION_KEYS)
-    return _fernet(keys).encrypt(text.encode()).decode("ascii")
+    """Authenticated encryption with the first key."""
+    return key_ring().encrypt(text)
 
 
 def decrypt(token: str) -> str:
-    """The text again, with any of the keys. Raises `cryptography.fernet.InvalidToken`."""
-    return _fernet(tuple(settings.MIST_ENCRYPTION_KEYS)).decrypt(token.encode("ascii")).decode()
+    """The text again, with any of the keys. Raises `SecretsUnreadable`."""
+    return key_ring().decrypt(token)
 
 
 if TYPE_CHECKING:
@@ -40,7 +39,8 @@ else:
 
 
 class EncryptedTextField(TextField):
-    """Holds text in the clear in Python and encrypted in the database. Not searchable."""
+    """Holds text in the clear in Python and encrypted in the database. Not searchable. Reading a
+    row raises `SecretsUnreadable` when no key fits; who needs only the rest of it defers it."""
 
     def from_db_value(self, value: str | None, *args: Any) -> str | None:
         return None if value is None else decrypt(value)

@@ -106,7 +106,7 @@ GROUPS: tuple[tuple[str, str, tuple[Setting, ...]], ...] = (
     ("Keys and logging", "Keys are kept in the data directory unless they are set.", (
         _s("MIST_SECRET_KEY", "Signs sessions", "made once", "SECRET_KEY", secret=True),
         _s("MIST_ENCRYPTION_KEYS", "Encrypt secrets: the first encrypts, all decrypt",
-           "the secret key", secret=True),
+           "the file encryption.key", secret=True),
         _s("MIST_LOG_LEVEL", "How much Mist writes to its own log", "INFO", "LOG_LEVEL"),
         _s("MIST_DEBUG", "Details of errors on pages. Never on a server that others reach",
            "false", "DEBUG"),

@@ -29,7 +29,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from apps.accounts.forms import SetupForm
 from apps.accounts.models import InstanceRole, User
 from apps.accounts.selectors import anyone_exists
-from apps.engine.errors import InvalidSource
+from apps.engine.errors import InvalidSource, SecretsUnreadable
 from apps.engine.git_http import BodyTooLarge, respond
 from apps.engine.samples import ensure_sample_repository
 from apps.live.pages import live_page, render_page
@@ -189,6 +189,11 @@ def broken(request: HttpRequest) -> HttpResponse:
             render_to_string("503.html", context),
             status=HTTPStatus.SERVICE_UNAVAILABLE,
             headers={"Retry-After": str(RETRY_SECONDS)},
+        )
+    if isinstance(sys.exc_info()[1], SecretsUnreadable):
+        return HttpResponse(
+            render_to_string("secrets_unreadable.html", context),
+            status=HTTPStatus.SERVICE_UNAVAILABLE,
         )
     return HttpResponse(
         render_to_string("500.html", context), status=HTTPStatus.INTERNAL_SERVER_ERROR

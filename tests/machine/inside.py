@@ -40,7 +40,8 @@ def inside(mist: LiveMist) -> Iterator[None]:
             MIST_DATA_DIR=folder,
             MIST_ENGINE="apps.engine.real",
             MIST_ENGINE_CONFIG=config,
-            MIST_ENCRYPTION_KEYS=[key],
+            MIST_KEY_FILE=folder / "encryption.key",
+            MIST_ENCRYPTION_KEYS=[],
             SECRET_KEY=key,
         ):
             yield

@@ -7,10 +7,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.conf import settings
+from django.db.utils import DatabaseError
 
 from apps.engine import boot, host
 from apps.engine.connect import get_engine
+from apps.engine.errors import SecretsUnreadable
 from apps.engine.host import Check
+from apps.engine.keys import HINT
+from apps.projects.fields import key_ring
+from apps.projects.keys import unreadable_count
 from apps.system.management.base import MistCommand
 
 
@@ -39,6 +44,7 @@ class Command(MistCommand):
         yield host.check_python()
         yield host.check_git()
         yield host.check_data_dir(config.data_dir)
+        yield check_keys()
         yield host.check_memory()
         yield host.check_engine(version)
         yield host.check_engine_disk(engine.containers.storage)
@@ -56,3 +62,22 @@ class Command(MistCommand):
         self.say(f"{mark} {check.name}: {check.says}")
         if not check.ok and check.hint:
             self.say(f"        {check.hint}")
+
+
+def check_keys() -> Check:
+    """Whether the keys are there, are nobody else's to read, and decrypt every secret there is."""
+    name, ring = "encryption keys", key_ring()
+    try:
+        keys = len(ring.keys())
+        bad, total = unreadable_count()
+    except SecretsUnreadable as error:
+        return Check(name, False, error.sentence, error.hint)
+    except DatabaseError:
+        return Check(name, True, f"{keys} in use; the database holds no secrets yet")
+    if bad:
+        return Check(name, False, f"{bad} of {total} secrets cannot be read with them", HINT)
+    if not ring.is_fixed and ring.path.stat().st_mode & 0o077:
+        return Check(
+            name, False, f"{ring.path} can be read by others", f"Run chmod 600 {ring.path}."
+        )
+    return Check(name, True, f"{keys} in use, all {total} secrets can be read")
