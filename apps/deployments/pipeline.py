@@ -40,6 +40,7 @@ from apps.engine.deadline import Deadline
 from apps.engine.errors import EngineAway, EngineError
 from apps.engine.locks import file_lock
 from apps.engine.sources import find_dockerfile
+from apps.projects.selectors import filled_in
 
 logger = logging.getLogger("mist.deployments")
 
@@ -119,7 +120,7 @@ def take_stock(work: Work) -> None:
     if source is not None and deployment.takes_old_variables:
         work.variables = changes.unpack_variables(source.variables)
     else:
-        work.variables = list(work.app.variables.all())
+        work.variables = filled_in(work.app, strict=True)
     work.held = holdings_of(work.app)
     made_from = changes.record(work.app, work.variables, work.held)
     if source is not None:

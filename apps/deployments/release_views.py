@@ -18,6 +18,7 @@ from apps.deployments.selectors import deployments_visible_to, live_deployment, 
 from apps.projects.access import allow
 from apps.projects.app_views import app_crumbs
 from apps.projects.models import ProjectRole
+from apps.projects.selectors import filled_in
 
 
 def _find(request: HttpRequest, project: str, app: str, number: int) -> Deployment:
@@ -70,7 +71,7 @@ def _differences(to: Deployment) -> list[changes.Change]:
     """Variables that are others now than they were then."""
     if to.made_from is None or not to.variables:
         return []
-    now = changes.record(to.app, to.app.variables.all())
+    now = changes.record(to.app, filled_in(to.app, strict=False))
     return [change for change in changes.difference(to.made_from, now) if change.is_variable]
 
 

@@ -16,6 +16,7 @@ from apps.engine.connect import get_engine
 from apps.engine.data import Container, ContainerStatus
 from apps.engine.errors import StartFailed
 from apps.projects.models import App
+from apps.projects.selectors import filled_in
 
 logger = logging.getLogger("mist.repair")
 
@@ -65,7 +66,7 @@ def _start_again(live: Deployment, replica: int, old: Container | None) -> None:
         variables = changes.unpack_variables(live.variables)
         held = holdings_then(live.made_from)
     else:
-        variables, held = list(live.app.variables.all()), holdings_of(live.app)
+        variables, held = filled_in(live.app, strict=True), holdings_of(live.app)
     port = live.port or planning.choose_port(live.app, containers.exposed_ports(live.image))
     spec = planning.container_spec(live, port=port, variables=variables, held=held, replica=replica)
     containers.ensure_network(spec.network, labels=planning.instance_labels())

@@ -24,7 +24,7 @@ from apps.deployments.models import (
     Status,
 )
 from apps.projects.models import App, EnvironmentVariable, HostPort, Volume
-from apps.projects.selectors import apps_visible_to
+from apps.projects.selectors import apps_visible_to, filled_in
 
 LEASE_SECONDS = 20
 
@@ -214,7 +214,7 @@ def unapplied(app: App, variables: Iterable[EnvironmentVariable] | None = None) 
     if live["environment"] == changes.environment_of(app):
         now = {**live, "settings": changes.settings_of(app)}
     else:
-        read = app.variables.all() if variables is None else variables
+        read = filled_in(app, variables, strict=False)
         now = changes.record(app, read, holdings_of(app))
     found = changes.difference(live, now)
     active: Record | None = app.active_record  # type: ignore[attr-defined]

@@ -31,6 +31,10 @@ class InvalidSource(EngineError, ValueError):
     """A repository address, ref or path that Mist does not accept."""
 
 
+class UnknownReference(EngineError):
+    """A variable refers to a shared one that does not exist."""
+
+
 class CloneFailed(EngineError):
     """Git could not fetch or check out the commit."""
 

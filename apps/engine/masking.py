@@ -244,7 +244,7 @@ def _fits(pieces: list[tuple[Line, int]], start: int, end: int, form: Form) -> b
         for index in range(first + 1, last + 1):
             is_apart = line.place(index) - line.place(index - 1) > 1
             soft = gaps.get(before + index - first)
-            if soft is None and is_apart or soft is False and not is_apart:
+            if (soft is None and is_apart) or (soft is False and not is_apart):
                 return False
     return True
 

@@ -22,16 +22,15 @@ LINE_SHORTEST = 12
 """The same for one line of a value that has several."""
 NUMBER_SHORTEST = 8
 """Digits: what is shorter is a port, a size or a time limit."""
-PUBLIC = frozenset(
-    """
-    disable disabled enable enabled default development production staging testing preview
-    sandbox localhost verbose warning warnings critical notice public private internal external
-    master develop release latest stable standard always unless-stopped on-failure
-    application/json text/html text/plain utf-8 unicode sqlite sqlite3 postgres postgresql mysql
-    mariadb mongodb memcached filesystem console stdout stderr gunicorn uvicorn
-    strict require required prefer verify-full verify-ca 127.0.0.1 host.docker.internal
-    """.split()
-)
+_WORDS = """
+disable disabled enable enabled default development production staging testing preview
+sandbox localhost verbose warning warnings critical notice public private internal external
+master develop release latest stable standard always unless-stopped on-failure
+application/json text/html text/plain utf-8 unicode sqlite sqlite3 postgres postgresql mysql
+mariadb mongodb memcached filesystem console stdout stderr gunicorn uvicorn
+strict require required prefer verify-full verify-ca 127.0.0.1 host.docker.internal
+"""
+PUBLIC = frozenset(_WORDS.split())
 _LOCALE = re.compile(r"[a-z]{2}_[A-Z]{2}(\.[Uu][Tt][Ff]-?8)?|C\.UTF-8")
 _ZONE = re.compile(
     r"(Africa|America|Antarctica|Asia|Atlantic|Australia|Europe|Indian|Pacific|Etc)"

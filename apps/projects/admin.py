@@ -12,13 +12,22 @@ from django.http import HttpRequest
 
 from apps.accounts.read_only import LookOnly, ReadOnly
 from apps.deployments.services import app_delete
-from apps.projects.models import App, EnvironmentVariable, HostPort, Membership, Project, Volume
+from apps.projects.models import (
+    App,
+    EnvironmentVariable,
+    HostPort,
+    Membership,
+    Project,
+    SharedVariable,
+    Volume,
+)
 from apps.projects.services import (
     host_port_remove,
     project_delete,
     variable_delete,
     volume_remove,
 )
+from apps.projects.shared_services import shared_variable_delete
 
 
 @admin.register(Project)
@@ -76,6 +85,17 @@ class EnvironmentVariableAdmin(ReadOnly):
 
     def delete_model(self, request: HttpRequest, obj: EnvironmentVariable) -> None:
         variable_delete(variable=obj)
+
+
+@admin.register(SharedVariable)
+class SharedVariableAdmin(ReadOnly):
+    list_display = ("name", "project", "is_locked", "changed_at", "changed_by")
+    list_select_related = ("project", "changed_by")
+    search_fields = ("name", "project__slug")
+    exclude = ("value",)
+
+    def delete_model(self, request: HttpRequest, obj: SharedVariable) -> None:
+        shared_variable_delete(variable=obj)
 
 
 @admin.register(Volume)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any, cast
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -35,8 +36,15 @@ from apps.projects.environment_forms import DeleteForm, PasteForm, VariableForm
 from apps.projects.forms import AppForm
 from apps.projects.holding_forms import HostPortForm, VolumeForm
 from apps.projects.models import App, EnvironmentVariable, HostPort, ProjectRole, Volume
-from apps.projects.selectors import apps_visible_to, host_ports_of, variables_of, volumes_of
+from apps.projects.selectors import (
+    apps_visible_to,
+    host_ports_of,
+    shared_names,
+    variables_of,
+    volumes_of,
+)
 
+LOCKED = "This value is locked. It can be replaced or deleted; nobody is shown it again."
 RECENT = 5
 """Deployments on the overview."""
 
@@ -131,7 +139,8 @@ def _environment_page(request: HttpRequest, app: App, **more: Any) -> HttpRespon
         **app_frame(app, "Environment", variables=variables),
         "variables": variables,
         "form": VariableForm(app=app),
-        "paste": PasteForm(),
+        "paste": PasteForm(app=app),
+        "shared": shared_names(app.project_id) if any(v.references for v in variables) else (),
         # Addresses in the rows are short ones where the page has its own address.
         "rows_at": "" if request.path == here else here,
     }
@@ -168,7 +177,7 @@ def variable_save(request: HttpRequest, project: str, app: str) -> HttpResponse:
     if not form.is_valid():
         return _environment_page(request, found, form=form)
     given = form.cleaned_data
-    where = {"at_runtime": given["at_runtime"], "at_build": given["at_build"]}
+    where = {name: given[name] for name in ("at_runtime", "at_build", "is_locked")}
     if variable is None:
         name = given["name"]
         services.variables_save(app=found, values={name: given["value"]}, changed_by=user, **where)
@@ -185,7 +194,7 @@ def variable_save(request: HttpRequest, project: str, app: str) -> HttpResponse:
 @require_POST
 def environment_paste(request: HttpRequest, project: str, app: str) -> HttpResponse:
     found = find_app(request, project, app)
-    form = PasteForm(request.POST)
+    form = PasteForm(request.POST, app=found)
     if not form.is_valid():
         return _environment_page(request, found, paste=form)
     changed = services.variables_save(
@@ -206,6 +215,8 @@ def variable_reveal(request: HttpRequest, project: str, app: str, pk: int) -> Ht
     """The one value, for this answer only."""
     found = find_app(request, project, app)
     variable = _variable(found, pk)
+    if variable.is_locked:
+        raise PermissionDenied(LOCKED)
     if _wants_part(request):
         return render(request, "_variable_value.html", {"variable": variable})
     return _environment_page(request, found, shown_pk=variable.pk)

@@ -1,4 +1,4 @@
-r"""Reading a pasted .env: values arrive byte for byte.
+r"""Reading a pasted .env and writing one: values arrive byte for byte.
 
 The rules are those people know from docker, dotenv and shells: `NAME=value` a line, `export`
 before it is fine, `#` begins a comment at a line's start or after white space behind a bare
@@ -9,10 +9,15 @@ over several lines, as single quotes may. Nothing is ever expanded: `$` stays `$
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\", "$": "$"}
+
+
+_PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,-]*")
+_ESCAPED = {char: f"\\{name}" for name, char in _ESCAPES.items()}
 
 
 @dataclass
@@ -84,3 +89,18 @@ def _quoted(lines: list[str], at: int, rest: str) -> tuple[str | None, int]:
             return None, start + 1
         out.append("\n")
         body = lines[at]
+
+
+def dump(values: Mapping[str, str]) -> str:
+    """A .env that `parse` reads as these values, and so do docker, dotenv and shells where they
+    agree: bare where nothing is special, in single quotes where nothing ends them, else in double
+    ones with escapes."""
+    return "".join(f"{name}={_written(value)}\n" for name, value in values.items())
+
+
+def _written(value: str) -> str:
+    if _PLAIN.fullmatch(value):
+        return value
+    if not set(value) & {"'", "\n", "\r"}:
+        return f"'{value}'"
+    return '"' + "".join(_ESCAPED.get(char, char) for char in value) + '"'

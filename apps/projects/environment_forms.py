@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,11 +11,26 @@ from django.core.exceptions import ValidationError
 
 from apps.projects import dotenv
 from apps.projects.models import App, EnvironmentVariable
+from apps.projects.references import problems
+from apps.projects.selectors import shared_names
 
 VALUE_MAX = 100_000
 """Characters. Linux takes 128 KB for one variable, name included."""
 NAME_MAX = 200
 CODE = {"autocomplete": "off", "autocapitalize": "off", "spellcheck": "false", "class": "mono"}
+
+
+NAME_RULE = (
+    "A name has letters, digits and _ only, does not begin with a digit and has at most "
+    f"{NAME_MAX} characters, for example DATABASE_URL."
+)
+
+
+class LockField(forms.BooleanField):
+    """Whether a value is never to be shown again."""
+
+    def __init__(self) -> None:
+        super().__init__(label="Lock", required=False)
 
 
 class VariableForm(forms.Form):
@@ -35,6 +51,7 @@ class VariableForm(forms.Form):
     )
     at_runtime = forms.BooleanField(label="Run time", required=False, initial=True)
     at_build = forms.BooleanField(label="Build time", required=False)
+    is_locked = LockField()
 
     def __init__(
         self,
@@ -54,17 +71,17 @@ class VariableForm(forms.Form):
     def clean_name(self) -> str:
         name: str = self.cleaned_data["name"]
         if not dotenv.NAME.fullmatch(name) or len(name) > NAME_MAX:
-            raise ValidationError(
-                "A name has letters, digits and _ only, does not begin with a digit and has at "
-                f"most {NAME_MAX} characters, for example DATABASE_URL."
-            )
+            raise ValidationError(NAME_RULE)
         if self.app.variables.filter(name=name).exists():
             raise ValidationError(f"There is a variable {name} already. Edit it in the list.")
         return name
 
     def clean_value(self) -> str:
         """As it was typed: browsers send line ends as two characters."""
-        return str(self.cleaned_data["value"]).replace("\r\n", "\n")
+        value = str(self.cleaned_data["value"]).replace("\r\n", "\n")
+        if found := problems(value, lambda: shared_names(self.app.project_id)):
+            raise ValidationError(found)
+        return value
 
     def clean(self) -> dict[str, Any]:
         if not (self.cleaned_data.get("at_runtime") or self.cleaned_data.get("at_build")):
@@ -95,18 +112,24 @@ class PasteForm(forms.Form):
     values: Mapping[str, str] = {}
     """The variables of a text that could be read."""
 
+    def __init__(self, data: Mapping[str, Any] | None = None, *, app: App) -> None:
+        super().__init__(data)
+        self.app = app
+
     def clean_text(self) -> str:
         parsed = dotenv.parse(self.cleaned_data["text"])
-        problems = [f"Line {line}: {sentence}" for line, sentence in parsed.errors]
+        wrong = [f"Line {line}: {sentence}" for line, sentence in parsed.errors]
+        shared = functools.cache(lambda: shared_names(self.app.project_id))
         for name, value in parsed.values.items():
             if len(name) > NAME_MAX:
-                problems.append(f"The name {name[:40]}… has more than {NAME_MAX} characters.")
+                wrong.append(f"The name {name[:40]}… has more than {NAME_MAX} characters.")
             if len(value) > VALUE_MAX:
-                problems.append(f"The value of {name} has more than {VALUE_MAX:,} characters.")
-        if not problems and not parsed.values:
-            problems.append("There is no NAME=value line in the text.")
-        if problems:
-            raise ValidationError([ValidationError(problem) for problem in problems])
+                wrong.append(f"The value of {name} has more than {VALUE_MAX:,} characters.")
+            wrong += [f"{name}: {sentence}" for sentence in problems(value, shared)]
+        if not wrong and not parsed.values:
+            wrong.append("There is no NAME=value line in the text.")
+        if wrong:
+            raise ValidationError([ValidationError(problem) for problem in wrong])
         self.values = parsed.values
         return str(self.cleaned_data["text"])
 

@@ -69,7 +69,8 @@ class Column:
             token=Cast(self.name, output_field=models.TextField())
         )
         stored = models.Value(new, output_field=models.TextField())
-        return rows.filter(token=old).update(**{self.name: stored})
+        changed: int = rows.filter(token=old).update(**{self.name: stored})
+        return changed
 
 
 def secret_columns() -> list[Column]:

@@ -10,7 +10,8 @@ from django.db import models
 from django.utils import timezone
 
 from apps.engine.holdings import MAX_MOUNT_PATH
-from apps.projects.fields import EncryptedTextField
+from apps.projects.variable_models import EnvironmentVariable as EnvironmentVariable
+from apps.projects.variable_models import SharedVariable as SharedVariable
 
 DNS_LABEL_MAX = 63  # RFC 1035, section 2.3.4
 MOST_REPLICAS = 20
@@ -233,35 +234,6 @@ class App(models.Model):
             return ""
         port = settings.MIST_HTTP_PORT
         return f"http://{self.host}" + ("" if port == 80 else f":{port}")
-
-
-class EnvironmentVariable(models.Model):
-    """A value the app's container, its build, or both get. The value is encrypted at rest."""
-
-    app = models.ForeignKey(App, on_delete=models.CASCADE, related_name="variables")
-    name = models.CharField(max_length=200)
-    value = EncryptedTextField(blank=True, default="")
-    at_runtime = models.BooleanField("run time", default=True)
-    at_build = models.BooleanField("build time", default=False)
-    changed_at = models.DateTimeField(default=timezone.now)
-    changed_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
-    )
-
-    class Meta:
-        ordering = ("name",)
-        constraints = (
-            models.UniqueConstraint(fields=("app", "name"), name="variable_name_once_per_app"),
-        )
-
-    def __str__(self) -> str:
-        return self.name
-
-    @property
-    def scope(self) -> str:
-        if self.at_runtime and self.at_build:
-            return "Build and runtime"
-        return "Build" if self.at_build else "Runtime"
 
 
 class Volume(models.Model):

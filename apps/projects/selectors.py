@@ -3,9 +3,13 @@ not exist for it."""
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Iterable
+
 from django.db.models import Count, Q, QuerySet
 
 from apps.accounts.models import User
+from apps.engine.errors import UnknownReference
 from apps.projects.models import (
     App,
     EnvironmentVariable,
@@ -13,8 +17,10 @@ from apps.projects.models import (
     Membership,
     Project,
     ProjectRole,
+    SharedVariable,
     Volume,
 )
+from apps.projects.references import fill_in
 
 
 def projects_visible_to(user: User) -> QuerySet[Project]:
@@ -58,6 +64,59 @@ def roles_of(user: User) -> dict[int, ProjectRole]:
 
 def variables_of(app: App) -> QuerySet[EnvironmentVariable]:
     return EnvironmentVariable.objects.filter(app=app).select_related("changed_by").order_by("name")
+
+
+def shared_variables_of(project: Project) -> QuerySet[SharedVariable]:
+    shared = SharedVariable.objects.filter(project=project)
+    return shared.select_related("changed_by").order_by("name")
+
+
+def shared_names(project_id: int) -> set[str]:
+    """What the project's apps can refer to."""
+    names = SharedVariable.objects.filter(project=project_id).order_by()
+    return set(names.values_list("name", flat=True))
+
+
+def users_of_shared(project: Project) -> dict[str, list[App]]:
+    """Shared variable's name → the apps whose values refer to it."""
+    found: dict[str, list[App]] = {}
+    variables = EnvironmentVariable.objects.filter(app__project=project, app__deleted_at=None)
+    for variable in variables.select_related("app__project").order_by("app__slug", "name"):
+        for name in variable.references:
+            apps = found.setdefault(name, [])
+            if variable.app not in apps:
+                apps.append(variable.app)
+    return found
+
+
+def filled_in(
+    app: App, variables: Iterable[EnvironmentVariable] | None = None, *, strict: bool
+) -> list[EnvironmentVariable]:
+    """The app's variables (those given, where they have been read) with what they refer to in
+    place, as rows that are not to be saved. One query more where any refers to something.
+
+    A name that is not shared raises `UnknownReference` when `strict`; else that value stays as it
+    was typed.
+    """
+    rows = list(app.variables.all() if variables is None else variables)
+    if not any(row.references for row in rows):
+        return rows
+    rows_shared = SharedVariable.objects.filter(project=app.project_id).order_by()
+    shared = dict(rows_shared.values_list("name", "value"))
+    filled = []
+    for row in rows:
+        missing = [name for name in row.references if name not in shared]
+        if missing and strict:
+            raise UnknownReference(
+                f"The variable {row.name} refers to project.{missing[0]}, which the project does "
+                "not share.",
+                hint=f"Add {missing[0]} on the project's page Variables, or correct {row.name}, "
+                "and deploy again.",
+            )
+        then = copy.copy(row)
+        then.value = row.value if missing else fill_in(row.value, shared)
+        filled.append(then)
+    return filled
 
 
 def volumes_of(app: App) -> QuerySet[Volume]:

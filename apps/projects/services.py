@@ -79,11 +79,13 @@ def variables_save(
     changed_by: User | None,
     at_runtime: bool = True,
     at_build: bool = False,
+    is_locked: bool = False,
     remove_others: bool = False,
 ) -> int:
-    """Add and change variables, optionally removing those not named. Returns how many changed.
+    """Add and change variables, optionally removing those not named but for locked ones, which no
+    .env has. Returns how many changed.
 
-    A variable that exists keeps where it is used; only its value changes.
+    A variable that exists keeps where it is used and whether it is locked; only its value changes.
     """
     with transaction.atomic():
         known = {v.name: v for v in app.variables.all()}
@@ -97,6 +99,7 @@ def variables_save(
                     value=value,
                     at_runtime=at_runtime,
                     at_build=at_build,
+                    is_locked=is_locked,
                     changed_by=changed_by,
                 )
             elif old.value != value:
@@ -106,7 +109,7 @@ def variables_save(
                 continue
             changed += 1
         if remove_others:
-            gone = app.variables.exclude(name__in=list(values))
+            gone = app.variables.exclude(name__in=list(values)).exclude(is_locked=True)
             changed += gone.count()
             gone.delete()
         if changed:
@@ -121,12 +124,14 @@ def variable_change(
     at_runtime: bool,
     at_build: bool,
     changed_by: User,
+    is_locked: bool = False,
 ) -> None:
-    """Change one variable; `value` None keeps the value."""
+    """Change one variable; `value` None keeps the value. One that is locked stays so."""
     with transaction.atomic():
         if value is not None:
             variable.value = value
         variable.at_runtime, variable.at_build = at_runtime, at_build
+        variable.is_locked = variable.is_locked or is_locked
         variable.changed_by, variable.changed_at = changed_by, timezone.now()
         variable.save()
         _environment_changed(variable.app)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from django.urls import path
 
-from apps.projects import app_views, holding_views, member_views, views
+from apps.projects import app_views, holding_views, member_views, variable_views, views
 
 APP = "projects/<slug:project>/apps/<slug:app>/"
+SHARED = "projects/<slug:project>/variables/"
 
 urlpatterns = [
     path("projects/", views.project_list, name="project_list"),
@@ -34,10 +35,25 @@ urlpatterns = [
     path(
         "projects/<slug:project>/transfer/", member_views.project_hand_on, name="project_transfer"
     ),
+    path(SHARED, variable_views.project_variables, name="project_variables"),
+    path(f"{SHARED}save/", variable_views.shared_variable_save, name="shared_variable_save"),
+    path(
+        f"{SHARED}<int:pk>/reveal/",
+        variable_views.shared_variable_reveal,
+        name="shared_variable_reveal",
+    ),
+    path(
+        f"{SHARED}<int:pk>/delete/",
+        variable_views.shared_variable_delete,
+        name="shared_variable_delete",
+    ),
     path(APP, app_views.app, name="app"),
     path(f"{APP}environment/", app_views.app_environment, name="app_environment"),
     path(f"{APP}environment/save/", app_views.variable_save, name="variable_save"),
     path(f"{APP}environment/paste/", app_views.environment_paste, name="environment_paste"),
+    path(
+        f"{APP}environment/export/", variable_views.environment_export, name="environment_export"
+    ),
     path(f"{APP}environment/<int:pk>/reveal/", app_views.variable_reveal, name="variable_reveal"),
     path(f"{APP}environment/<int:pk>/delete/", app_views.variable_delete, name="variable_delete"),
     path(f"{APP}settings/", app_views.app_settings, name="app_settings"),

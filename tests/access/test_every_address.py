@@ -21,6 +21,7 @@ from apps.domains.services import domain_add
 from apps.engine.fake import FakeEngine
 from apps.projects import services
 from apps.projects.models import App, Membership, ProjectRole
+from apps.projects.shared_services import shared_variable_save
 from tests.deployments.test_deployment_run import deploy
 
 NOBODY, STRANGER, VIEWER, DEVELOPER, MANAGER, ADMIN, OWNER, GONE = PEOPLE = (
@@ -76,6 +77,11 @@ TABLE = {
     "variable_reveal": DEVELOPER,
     "variable_delete": DEVELOPER,
     "app_settings": DEVELOPER,
+    "environment_export": DEVELOPER,
+    "project_variables": VIEWER,
+    "shared_variable_save": DEVELOPER,
+    "shared_variable_reveal": DEVELOPER,
+    "shared_variable_delete": DEVELOPER,
     "volume_add": DEVELOPER,
     "volume_remove": DEVELOPER,
     "host_port_add": DEVELOPER,
@@ -148,6 +154,9 @@ class World:
 @pytest.fixture
 def world(fake: FakeEngine, web: App, alice: User) -> World:
     services.variables_save(app=web, values={"KEY": "value"}, changed_by=alice)
+    shared = shared_variable_save(
+        project=web.project, name="SHARED", value="value", is_locked=False, changed_by=alice
+    )
     services.volume_add(app=web, name="data", path="/data", created_by=alice)
     port = services.host_port_add(
         app=web, port=25_565, protocol="tcp", container_port=1, reach="local", created_by=alice
@@ -156,7 +165,7 @@ def world(fake: FakeEngine, web: App, alice: User) -> World:
     live = deploy(web)
     assert (live.status, live.number) == (Status.LIVE, 1)
     # The same rows' keys serve every address that has one.
-    assert domain.pk == port.pk == web.variables.get().pk == web.volumes.get().pk == 1
+    assert shared.pk == domain.pk == port.pk == web.variables.get().pk == web.volumes.get().pk == 1
     clients = {}
     for person in PEOPLE:
         clients[person] = Client(raise_request_exception=True)

@@ -20,6 +20,7 @@ from apps.metrics.packing import Point, Sample
 from apps.metrics.services import samples_write
 from apps.projects.models import App, EnvironmentVariable, Membership, Project
 from apps.projects.services import host_port_add, variables_save, volume_add
+from apps.projects.shared_services import shared_variable_save
 from apps.storage.models import CleanUp, Survey
 
 POINT = Point(1, 2, 3, 4, 5, 6, 7)
@@ -32,6 +33,9 @@ def inside(client: Client, alice: User, web: App) -> Client:
     volume_add(app=web, name="data", path="/data", created_by=alice)
     host_port_add(
         app=web, port=5432, protocol="tcp", container_port=5432, reach="local", created_by=alice
+    )
+    shared_variable_save(
+        project=web.project, name="SHARED", value=SECRET, is_locked=True, changed_by=alice
     )
     deployment_request(app=web, requested_by=alice)
     domain_add(app=web, host="shop.example.com", created_by=alice)

@@ -34,6 +34,10 @@ PAGES: dict[str, dict[str, str]] = {
     "project_list": {"projects": "/projects/"},
     "project_new": {"project-new": "/new-project/"},
     "project": {"project": "/projects/shop/", "project-empty": "/projects/sandbox/"},
+    "project_variables": {
+        "project-variables": "/projects/shop/variables/",
+        "project-variables-none": "/projects/sandbox/variables/",
+    },
     "project_delete": {"project-delete": "/projects/sandbox/delete/"},
     "app_new": {"app-new": "/projects/shop/new-app/"},
     "app": {

@@ -8,6 +8,7 @@ import json
 import random
 import textwrap
 from collections.abc import Callable
+from itertools import pairwise
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -83,7 +84,7 @@ def test_a_value_over_several_lines_is_known(
 ) -> None:
     places = data.draw(st.lists(st.integers(HEAD, len(value) - 1), min_size=1, unique=True))
     cuts = [0, *sorted(places), len(value)]
-    pieces = [value[a:b] for a, b in zip(cuts, cuts[1:], strict=False)]
+    pieces = [value[a:b] for a, b in pairwise(cuts)]
     lines = [f"{before} {pieces[0]}", *pieces[1:-1], f"{pieces[-1]} {after}"]
     shown = lines_of(Masker([value]), lines)
     assert shown == [f"{before} {MASK}", *[MASK] * (len(pieces) - 2), f"{MASK} {after}"]

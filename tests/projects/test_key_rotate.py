@@ -157,7 +157,6 @@ def test_a_rotation_that_was_cut_off_can_be_run_again(
 
 
 def test_what_somebody_saves_meanwhile_stays(filled: App, key_file: Path) -> None:
-    [old] = read_keys(key_file)
     column = next(c for c in keys.secret_columns() if c.model is EnvironmentVariable)
     pk, token = next(column.tokens())[0]
     EnvironmentVariable.objects.filter(pk=pk).update(value="newer")

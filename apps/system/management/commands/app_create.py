@@ -9,6 +9,8 @@ from django.core.management.base import CommandError, CommandParser
 from apps.projects.dotenv import NAME
 from apps.projects.forms import AppForm
 from apps.projects.models import App, Project
+from apps.projects.references import problems
+from apps.projects.selectors import shared_names
 from apps.projects.services import app_create
 from apps.system.management.base import MistCommand, first_admin, form_problem
 
@@ -67,10 +69,14 @@ class Command(MistCommand):
         )
         if not form.is_valid():
             raise form_problem(form)
+        variables = dict(_variable(text) for text in options["env"])
+        for name, value in variables.items():
+            for problem in problems(value, lambda: shared_names(project.pk)):
+                raise CommandError(f"--env {name}: {problem}")
         app = app_create(
             project=project,
             created_by=first_admin(),
-            variables=dict(_variable(text) for text in options["env"]),
+            variables=variables,
             **form.settings(),
         )
         if options["json"]:
