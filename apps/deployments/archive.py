@@ -19,10 +19,12 @@ from pathlib import Path
 
 from django.conf import settings
 
+from apps.deployments.masking import hidden, masker_of
 from apps.deployments.models import Deployment, Status
 from apps.engine.connect import get_engine
 from apps.engine.data import OutputLine
 from apps.engine.errors import EngineError
+from apps.engine.masking import Masker
 
 logger = logging.getLogger("mist.deployments")
 LEVEL = 3
@@ -38,12 +40,17 @@ def keep_output(deployment_id: int, container_id: str, replica: int = 1) -> None
     """Keep what the container wrote, before it is removed, behind what one before it in the same
     place wrote. Never fails for the outside: a container must go even when the disk is full."""
     try:
+        # Before they reach the disk: whatever reads the file is safe then.
+        masker = masker_of(Deployment.objects.get(pk=deployment_id))
         output = get_engine().containers.output(container_id)
         try:
             path = archive_path(deployment_id, replica)
-            _write(path, _behind(path, (line for batch in output for line in batch)))
+            fresh = hidden((line for batch in output for line in batch), masker)
+            _write(path, _behind(path, fresh))
         finally:
             output.close()
+    except Deployment.DoesNotExist:
+        return  # Nobody could read it.
     except (EngineError, OSError) as error:
         logger.warning("The output of deployment %s was not kept: %s", deployment_id, error)
 
@@ -115,10 +122,21 @@ def _read(path: Path) -> Iterator[OutputLine]:
 
 
 def output_of(
-    deployment: Deployment, *, since: str = "", tail: int | None = None, replica: int = 1
+    deployment: Deployment,
+    *,
+    since: str = "",
+    tail: int | None = None,
+    replica: int = 1,
+    masker: Masker | None = None,
 ) -> _Lines:
     """What its container number `replica` wrote: what was kept of one before it in the same place,
-    then of the container while that is there. Raises `EngineUnavailable`."""
+    then of the container while that is there. Values that `masker` knows, by default those of the
+    deployment, are hidden. Raises `EngineUnavailable`, `SecretsUnreadable`."""
+    knows = masker_of(deployment) if masker is None else masker
+    return hidden(_output_of(deployment, since, tail, replica), knows)
+
+
+def _output_of(deployment: Deployment, since: str, tail: int | None, replica: int) -> _Lines:
     kept: _Lines = (line for line in kept_lines(deployment.pk, replica) if line.stamp >= since)
     ids = deployment.container_ids
     containers = get_engine().containers

@@ -76,9 +76,9 @@ def end_badly(work: Work, error: EngineError) -> None:
             Status.FAILED,
             failed_stage=stage,
             container_id="",
-            failure=error.sentence[:500],
-            failure_hint=error.hint,
-            failure_detail=error.detail[-8000:],
+            failure=work.hidden(error.sentence)[:500],
+            failure_hint=work.hidden(error.hint),
+            failure_detail=work.hidden(error.detail)[-8000:],
         )
     except (Overtaken, DatabaseError) as problem:
         # Without a database the lease runs out, and the recovery finds it.

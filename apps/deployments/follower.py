@@ -10,13 +10,17 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 
+from apps.deployments.masking import masked, settled
 from apps.engine.base import Output
 from apps.engine.connect import get_engine
 from apps.engine.data import OutputLine
 from apps.engine.errors import EngineError
+from apps.engine.masking import Masker, Masking
 
 LOOK_SECONDS = 1.0
 """How soon a container that ended, or an engine that was away, is looked at again."""
+WAIT_SECONDS = 1.0
+"""How long a line waits whose end is the begin of a value, while no other comes."""
 WAITING_MOST = 20_000
 """Lines that may wait for the loop; past it the engine has to wait, which does no harm there."""
 
@@ -24,7 +28,7 @@ WAITING_MOST = 20_000
 class Follower:
     """Follows from `since` on. Made in the loop, which is woken once for all that came."""
 
-    def __init__(self, container_id: str, *, since: str) -> None:
+    def __init__(self, container_id: str, *, since: str, masker: Masker) -> None:
         self._container_id = container_id
         self._since = since
         self._loop = asyncio.get_running_loop()
@@ -34,7 +38,10 @@ class Follower:
         self._room = threading.Event()
         self._room.set()
         self._lock = threading.Lock()
+        self._stream = Masking(masker)
         self._output: Output | None = None
+        self._fed = 0
+        """Batches so far."""
         self._closed = False
         self._ended = False
 
@@ -93,23 +100,41 @@ class Follower:
                 if self._closed:
                     return
                 with self._lock:
-                    is_first = not self._batches
-                    self._batches.append(batch)
-                    self._waiting += len(batch)
-                    if self._waiting > WAITING_MOST:
-                        self._room.clear()
-                if is_first:
-                    self._wake()
+                    self._add([done for line in batch for done in masked(self._stream, line)])
+                    self._fed += 1
+                    if self._stream.waits:
+                        self._call(self._wait, self._fed)
         except EngineError:
             pass
         finally:
             output.close()
+            with self._lock:
+                self._add(settled(self._stream))
             self._ended = True
-            self._wake()
+            self._call(self._come.set)
 
-    def _wake(self) -> None:
+    def _add(self, lines: Sequence[OutputLine]) -> None:
+        if not lines:
+            return
+        if not self._batches:
+            self._call(self._come.set)
+        self._batches.append(lines)
+        self._waiting += len(lines)
+        if self._waiting > WAITING_MOST:
+            self._room.clear()
+
+    def _wait(self, fed: int) -> None:
+        """In the loop: give a line that may be the begin of a value some time to go on."""
+        self._loop.call_later(WAIT_SECONDS, self._waited, fed)
+
+    def _waited(self, fed: int) -> None:
+        with self._lock:
+            if fed == self._fed and not self._closed:
+                self._add(settled(self._stream))
+
+    def _call(self, what: Callable[..., Any], *args: Any) -> None:
         try:
-            self._loop.call_soon_threadsafe(self._come.set)
+            self._loop.call_soon_threadsafe(what, *args)
         except RuntimeError:
             return  # The loop is closed: Mist is stopping.
 

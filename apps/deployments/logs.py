@@ -1,4 +1,4 @@
-"""Build logs: append-only files, read by byte offset.
+"""Reading build logs: append-only files, by byte offset. `log_writing` makes them.
 
 One line on disk is `<milliseconds since the epoch> <stage> <text>`, UTF-8, so an offset after a
 newline is always a good place to go on reading.
@@ -8,19 +8,15 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from django.conf import settings
 
 LINE_MAX = 8_000
 FILE_MAX = 50 * 1024 * 1024
-NUDGE_SECONDS = 0.08
 BLOCK = 1 << 20
 
 
@@ -53,56 +49,6 @@ def level_of(text: str) -> str:
     if "error" in lower or "traceback (most recent call last)" in lower:
         return "error"
     return "warn" if "warning" in lower else ""
-
-
-class BuildLog:
-    """Appends lines and nudges viewers at most each 80 ms. Safe from several threads."""
-
-    def __init__(self, path: Path, *, nudge: Callable[[], None]) -> None:
-        self._nudge = nudge
-        self._lock = threading.Lock()
-        self._timer: threading.Timer | None = None
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("ab", buffering=0)
-        self._size = self._file.tell()
-
-    def write(self, stage: str, text: str) -> None:
-        """Append one line; past 50 MB only a last notice is written."""
-        clean = text.replace("\n", " ").replace("\x00", "")[:LINE_MAX]
-        line = f"{time.time() * 1000:.0f} {stage} {clean}\n".encode(errors="replace")
-        with self._lock:
-            if self._size > FILE_MAX:
-                return
-            if self._size + len(line) > FILE_MAX:
-                line = f"{time.time() * 1000:.0f} {stage} » The log ends here: 50 MB.\n".encode()
-                self._size = FILE_MAX
-            self._file.write(line)
-            self._size += len(line)
-            if self._timer is None:
-                self._timer = threading.Timer(NUDGE_SECONDS, self._tell)
-                self._timer.daemon = True
-                self._timer.start()
-
-    def _tell(self) -> None:
-        with self._lock:
-            self._timer = None
-        self._nudge()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        with self._lock:
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
-            self._file.close()
-        self._nudge()
 
 
 def parse_line(raw: bytes, number: int) -> LogLine:

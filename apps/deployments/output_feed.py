@@ -14,6 +14,7 @@ from channels.layers import get_channel_layer
 from apps.deployments.archive import output_of
 from apps.deployments.events import app_group
 from apps.deployments.follower import LOOK_SECONDS, Follower, ask_engine
+from apps.deployments.masking import masker_of
 from apps.deployments.models import Deployment
 from apps.deployments.output import (
     START,
@@ -28,6 +29,7 @@ from apps.deployments.output import (
 from apps.deployments.selectors import live_deployment_of
 from apps.engine.connect import get_engine
 from apps.engine.data import Container, ContainerStatus, OutputLine
+from apps.engine.masking import Masker
 from apps.live.hub import Gone, Hub, Pace, Piece, Stream, Viewer
 from apps.live.pages import Send
 
@@ -45,6 +47,8 @@ class Target:
 
     deployment: Deployment
     replica: int
+    masker: Masker
+    """What its lines must not show."""
 
     @property
     def pk(self) -> int:
@@ -131,35 +135,39 @@ class OutputSource:
             pass
 
     async def _find(self) -> Target | None:
-        found = await database_sync_to_async(live_deployment_of)(self._app_id)
+        return await database_sync_to_async(self._target)()
+
+    def _target(self) -> Target | None:
+        found = live_deployment_of(self._app_id)
         if found is None or len(found.container_ids) < self._replica:
             return None
-        return Target(found, self._replica)
+        return Target(found, self._replica, masker_of(found))
 
     async def _take_over(self, stream: Stream[Place], target: Target) -> None:
         """Whatever the former container wrote until now, then a rule."""
         former = await database_sync_to_async(self._former)()
         if former is not None:
             resume = Resume(self.cursor)
-            rest = await ask_engine(lambda: resume.feed(self._rest(former, resume)))
+            rest = await ask_engine(lambda: resume.feed(self._rest(*former, resume)))
             await self._publish(stream, rest)
         text = f"Deployment #{target.deployment.number} took over" if self.cursor != START else ""
         self.cursor = Cursor(target.pk, 0, 0, 0)
         if text:
             await self._rule(stream, text)
 
-    def _rest(self, former: Deployment, resume: Resume) -> Iterator[OutputLine]:
-        return output_of(former, since=resume.since, replica=self._replica)
+    def _rest(self, former: Deployment, masker: Masker, resume: Resume) -> Iterator[OutputLine]:
+        return output_of(former, since=resume.since, replica=self._replica, masker=masker)
 
-    def _former(self) -> Deployment | None:
-        found = Deployment.objects.filter(app=self._app_id, pk=self.cursor.deployment)
-        return found.select_related("app__project").first()
+    def _former(self) -> tuple[Deployment, Masker] | None:
+        rows = Deployment.objects.filter(app=self._app_id, pk=self.cursor.deployment)
+        found = rows.select_related("app__project").first()
+        return None if found is None else (found, masker_of(found))
 
     async def _follow(self, stream: Stream[Place], target: Target) -> None:
         """The container's output until it ends or another deployment is live."""
         resume, is_first = Resume(self.cursor), self._ring.end == self._ring.first
         before = await ask_engine(lambda: get_engine().containers.inspect(target.container_id))
-        follower = Follower(target.container_id, since=resume.since)
+        follower = Follower(target.container_id, since=resume.since, masker=target.masker)
         await ask_engine(follower.start)
         try:
             while not follower.is_over:
@@ -167,7 +175,7 @@ class OutputSource:
                 if self._nudged.is_set():
                     self._nudged.clear()
                     now = await self._find()
-                    if now is None or now.pk != target.pk:
+                    if now is None or now.pk != target.pk or now.masker is not target.masker:
                         return
                 await self._pace.wait()
                 fresh = resume.feed(follower.take())

@@ -131,6 +131,7 @@ def take_stock(work: Work) -> None:
     lifecycle.record(
         deployment, made_from=made_from, variables=changes.pack_variables(work.variables)
     )
+    work.hide_values()
 
 
 def clone(work: Work) -> None:

@@ -74,7 +74,7 @@ def _try_post_deploy(work: Work) -> str:
 
 def _end(work: Work, failure: str) -> None:
     work.say(failure or f"{POST_DEPLOY} is done")
-    lifecycle.end_post_deploy(work.deployment, failure=failure)
+    lifecycle.end_post_deploy(work.deployment, failure=work.hidden(failure))
 
 
 def _run(work: Work, what: str, command: str, deadline: Deadline) -> None:

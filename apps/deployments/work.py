@@ -15,7 +15,9 @@ from django.db.utils import Error as DatabaseError
 
 from apps.deployments import events, lifecycle
 from apps.deployments.holdings import NOTHING_HELD, Holdings
-from apps.deployments.logs import BuildLog, log_path
+from apps.deployments.log_writing import MIST, BuildLog
+from apps.deployments.logs import log_path
+from apps.deployments.masking import masker_of, masker_or_none
 from apps.deployments.models import Deployment, Status
 from apps.engine.base import Engine
 from apps.engine.deadline import Deadline
@@ -50,11 +52,19 @@ class Work:
 
     def say(self, text: str) -> None:
         """Mist's own words in the log."""
-        self.log.write(self.deployment.status, f"» {text}")
+        self.log.write(self.deployment.status, f"{MIST}{text}")
 
     def line(self, text: str) -> None:
         """A line of a tool's output."""
         self.log.write(self.deployment.status, text)
+
+    def hide_values(self) -> None:
+        """From here on the log hides what was just recorded, too."""
+        self.log.hide(masker_of(self.deployment))
+
+    def hidden(self, text: str) -> str:
+        """The text of a failure with known values hidden."""
+        return self.log.masker.text(text)
 
     def deadline(self, seconds: float | None, what: str) -> Deadline:
         """A limit that also asks whether a person cancelled. Its `check` raises `Interrupted` when
@@ -91,6 +101,7 @@ def log_of(deployment: Deployment) -> BuildLog:
     return BuildLog(
         log_path(deployment.pk),
         nudge=lambda: events.log_grew(deployment_id=deployment.pk),
+        masker=masker_or_none(deployment),
     )
 
 

@@ -20,51 +20,36 @@ from apps.engine.build_errors import BuildOutput, is_noise
 from apps.engine.build_limits import build_group
 from apps.engine.data import BuildSpec, EngineConfig, LineSink
 from apps.engine.deadline import Deadline
+from apps.engine.masking import Masker
 
 POLL_SECONDS = 0.2
-MASK = "••••••"
-MASKED_FROM = 6
-"""Shorter values would turn ordinary words of a log into dots."""
 
 
 def build(config: EngineConfig, spec: BuildSpec, *, log: LineSink, deadline: Deadline) -> None:
-    """Build and tag the image, each line of output going to `log` with known values masked.
+    """Build and tag the image, each line of output going to `log` as it comes: whoever keeps it
+    hides what must not be seen, for a value may go on in the next line.
 
-    Raises `BuildFailed`, `OutOfDisk`, `TimedOut`, `Cancelled`.
+    Raises `BuildFailed`, `OutOfDisk`, `TimedOut`, `Cancelled`, whose words hold no value of `spec`.
     """
     output = BuildOutput(spec)
-    hide = Masker({*spec.args.values(), *spec.secrets.values()})
+    hide = Masker({*spec.args.values(), *spec.secrets.values()}).text
 
     def take(text: str) -> None:
-        if is_noise(text):
-            return
-        shown = hide(text)
-        output.add(shown)
-        log(shown)
+        if not is_noise(text):
+            # Before anything is cut out of it: half a value could not be told.
+            output.add(hide(text))
+            log(text)
 
     if SAMPLE_BASE in spec.dockerfile.read_text(errors="replace"):
         # No registry has that one: Mist brings it.
         ensure_sample_base(log=take, deadline=deadline, docker_host=config.docker_host)
     client = find_buildkit()
     if client is None:
-        build_with_api(config, spec, log=take, deadline=deadline)
+        build_with_api(config, spec, log=take, hide=hide, deadline=deadline)
         return
     status = _run_client(client, config, spec, take, deadline)
     if status != 0:
         raise output.failure(status)
-
-
-class Masker:
-    """Replaces known values in a line; the lines of a multi-line value one by one."""
-
-    def __init__(self, values: set[str]) -> None:
-        parts = {part for value in values for part in (value, *value.splitlines())}
-        self._values = sorted((p for p in parts if len(p) >= MASKED_FROM), key=len, reverse=True)
-
-    def __call__(self, text: str) -> str:
-        for value in self._values:
-            text = text.replace(value, MASK)
-        return text
 
 
 @functools.cache
@@ -198,4 +183,4 @@ def _lines(process: subprocess.Popen[bytes], deadline: Deadline) -> Iterator[str
 
 
 def _text(raw: bytes) -> str:
-    return raw.rpartition(b"\r")[2][:8000].decode(errors="replace")
+    return raw.rpartition(b"\r")[2].decode(errors="replace")

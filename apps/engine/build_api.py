@@ -7,7 +7,7 @@ import json
 import queue
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 from docker.api.build import process_dockerfile
@@ -28,9 +28,15 @@ _PULL = re.compile(r"pull access denied|manifest .*not found|registry|no such ho
 
 
 def build_with_api(
-    config: EngineConfig, spec: BuildSpec, *, log: LineSink, deadline: Deadline
+    config: EngineConfig,
+    spec: BuildSpec,
+    *,
+    log: LineSink,
+    hide: Callable[[str], str],
+    deadline: Deadline,
 ) -> None:
-    """The classic builder: no cache mounts, no build secrets.
+    """The classic builder: no cache mounts, no build secrets. `hide` takes known values out of what
+    goes into an error.
 
     The stream's own error ends the build as `BuildFailed`. Closing the connection, as a deadline
     does, makes the engine stop the build.
@@ -42,9 +48,9 @@ def build_with_api(
     archive: Any = make_tar(spec.context, exclude=patterns, dockerfile=dockerfile, gzip=False)
     try:
         with _started(config, spec, archive, dockerfile[0] or "Dockerfile") as items:
-            _follow(items, log, deadline)
+            _follow(items, log, hide, deadline)
     except APIError as error:
-        raise _failure("", str(error.explanation or error), []) from error
+        raise _failure("", hide(str(error.explanation or error)), []) from error
     finally:
         archive.close()
 
@@ -83,7 +89,7 @@ def _started(
                 items.close()
 
 
-def _follow(stream: Items, log: LineSink, deadline: Deadline) -> None:
+def _follow(stream: Items, log: LineSink, hide: Callable[[str], str], deadline: Deadline) -> None:
     items: queue.Queue[dict[str, Any] | None] = queue.Queue()
 
     def read() -> None:
@@ -105,11 +111,11 @@ def _follow(stream: Items, log: LineSink, deadline: Deadline) -> None:
         if item is None:
             return
         if "errorDetail" in item:
-            raise _failure(step, str(item["errorDetail"].get("message", "")), last)
+            raise _failure(step, hide(str(item["errorDetail"].get("message", ""))), last)
         for line in str(item.get("stream") or item.get("status") or "").splitlines():
             if line.startswith("Step "):
-                step = line
-            last = [*last[-19:], line]
+                step = hide(line)
+            last = [*last[-19:], hide(line)]
             log(line)
         deadline.check()
 

@@ -64,9 +64,9 @@ class BuildSpec:
     """Absolute path of the Dockerfile (already resolved and checked to lie in the checkout)."""
     image: str
     labels: Mapping[str, str] = field(default_factory=dict)
-    args: Mapping[str, str] = field(default_factory=dict)
+    args: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Build arguments. Values reach the build through the environment, never a command line."""
-    secrets: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     """BuildKit secrets, id → value, mounted with RUN --mount=type=secret,id=…"""
     no_cache: bool = False
 

@@ -51,9 +51,7 @@ urlpatterns = [
     path(f"{APP}environment/", app_views.app_environment, name="app_environment"),
     path(f"{APP}environment/save/", app_views.variable_save, name="variable_save"),
     path(f"{APP}environment/paste/", app_views.environment_paste, name="environment_paste"),
-    path(
-        f"{APP}environment/export/", variable_views.environment_export, name="environment_export"
-    ),
+    path(f"{APP}environment/export/", variable_views.environment_export, name="environment_export"),
     path(f"{APP}environment/<int:pk>/reveal/", app_views.variable_reveal, name="variable_reveal"),
     path(f"{APP}environment/<int:pk>/delete/", app_views.variable_delete, name="variable_delete"),
     path(f"{APP}settings/", app_views.app_settings, name="app_settings"),

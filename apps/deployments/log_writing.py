@@ -1,0 +1,124 @@
+"""Writing build logs, with known values hidden before anything reaches the disk."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from apps.deployments.logs import FILE_MAX, LINE_MAX
+from apps.engine.masking import Masker, Masking
+
+NUDGE_SECONDS = 0.08
+WAIT_SECONDS = 1.0
+"""How long a line waits whose end is the beginning of a value, while no other comes."""
+_STEP = re.compile(r"#(\d+) (?:\d+\.\d+ )?")
+"""What BuildKit writes in front of a step's line."""
+MIST = "» "
+"""In front of Mist's own words."""
+
+
+class BuildLog:
+    """Appends lines and nudges viewers at most each 80 ms. Safe from several threads."""
+
+    def __init__(
+        self, path: Path, *, nudge: Callable[[], None], masker: Masker | None = None
+    ) -> None:
+        self._nudge = nudge
+        self._lock = threading.Lock()
+        self._timer: threading.Timer | None = None
+        self._waiter: threading.Timer | None = None
+        self._fed = 0.0
+        self._track = ""
+        self.masker = masker or Masker(())
+        self._stream = Masking(self.masker)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("ab", buffering=0)
+        self._size = self._file.tell()
+
+    def hide(self, masker: Masker) -> None:
+        """From here on what this one knows is hidden."""
+        with self._lock:
+            self._put(self._stream.settle())
+            self.masker, self._stream = masker, Masking(masker)
+
+    def write(self, stage: str, text: str) -> None:
+        """Append one line; past 50 MB only a last notice is written."""
+        clean = text.replace("\n", " ").replace("\x00", "")
+        stamp = f"{time.time() * 1000:.0f} {stage} "
+        with self._lock:
+            track, begin = self._place(clean)
+            self._put(self._stream.feed(clean, tag=stamp, track=track, begin=begin))
+            if self._stream.waits:
+                self._fed = time.monotonic()
+                self._wait(WAIT_SECONDS)
+
+    def _place(self, text: str) -> tuple[str, int]:
+        """Which of the streams in the log a line is of, and where its own text begins. What does
+        not say so goes on with the line before it, as the rest of a very long one."""
+        if text.startswith(MIST):
+            return MIST, len(MIST)
+        if found := _STEP.match(text):
+            self._track = found[1]
+            return found[1], found.end()
+        return self._track, 0
+
+    def _put(self, lines: list[tuple[str, str]]) -> None:
+        for stamp, text in lines:
+            if self._size > FILE_MAX:
+                return
+            line = f"{stamp}{text[:LINE_MAX]}\n".encode(errors="replace")
+            if self._size + len(line) > FILE_MAX:
+                line = f"{stamp}{MIST}The log ends here: 50 MB.\n".encode()
+                self._size = FILE_MAX
+            self._file.write(line)
+            self._size += len(line)
+            if self._timer is None:
+                self._timer = threading.Timer(NUDGE_SECONDS, self._tell)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def _wait(self, seconds: float) -> None:
+        if self._waiter is None:
+            self._waiter = threading.Timer(seconds, self._waited)
+            self._waiter.daemon = True
+            self._waiter.start()
+
+    def _waited(self) -> None:
+        """Nothing came for a while: what waits is written. Else it waits on."""
+        with self._lock:
+            self._waiter = None
+            left = self._fed + WAIT_SECONDS - time.monotonic()
+            if self._file.closed or not self._stream.waits:
+                return
+            if left > 0.01:
+                self._wait(left)
+            else:
+                self._put(self._stream.settle())
+
+    def _tell(self) -> None:
+        with self._lock:
+            self._timer = None
+        self._nudge()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with self._lock:
+            self._put(self._stream.settle())
+            for timer in (self._timer, self._waiter):
+                if timer is not None:
+                    timer.cancel()
+            self._timer = self._waiter = None
+            self._file.close()
+        self._nudge()
