@@ -73,6 +73,7 @@ MIST_KEY_FILE = MIST_DATA_DIR / "encryption.key"
 MIST_ENCRYPTION_KEYS = encryption_keys(MIST_DATA_DIR)
 SECRET_KEY = secret_key(MIST_DATA_DIR)
 DEBUG = env.bool("MIST_DEBUG", default=False)
+DEFAULT_EXCEPTION_REPORTER_FILTER = "mist_project.debug.NoValues"
 # Any name may point at a fresh server; no link that Mist makes is built from the Host header.
 ALLOWED_HOSTS = env.list("MIST_ALLOWED_HOSTS", default=["*"])
 CSRF_TRUSTED_ORIGINS = [MIST_URL] if MIST_URL else []
