@@ -51,7 +51,7 @@ class BuildLog:
         clean = text.replace("\n", " ").replace("\x00", "")
         stamp = f"{time.time() * 1000:.0f} {stage} "
         with self._lock:
-            track, begin = self._place(clean)
+            track, begin = self._place(clean) if self.masker else ("", 0)
             self._put(self._stream.feed(clean, tag=stamp, track=track, begin=begin))
             if self._stream.waits:
                 self._fed = time.monotonic()
@@ -62,7 +62,7 @@ class BuildLog:
         not say so goes on with the line before it, as the rest of a very long one."""
         if text.startswith(MIST):
             return MIST, len(MIST)
-        if found := _STEP.match(text):
+        if text.startswith("#") and (found := _STEP.match(text)):
             self._track = found[1]
             return found[1], found.end()
         return self._track, 0

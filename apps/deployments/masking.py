@@ -77,9 +77,12 @@ def hidden(lines: Iterable[OutputLine], masker: Masker) -> Iterator[OutputLine]:
 
 def masked(stream: Masking, line: OutputLine) -> list[OutputLine]:
     """One more line into the stream; those that are ready."""
-    ready = stream.feed(line.text, tag=line, track=line.stream)
-    return [done._replace(text=text) for done, text in ready]
+    return _out(stream.feed(line.text, tag=line, track=line.stream))
 
 
 def settled(stream: Masking) -> list[OutputLine]:
-    return [done._replace(text=text) for done, text in stream.settle()]
+    return _out(stream.settle())
+
+
+def _out(ready: list[tuple[OutputLine, str]]) -> list[OutputLine]:
+    return [line if text is line.text else line._replace(text=text) for line, text in ready]

@@ -158,7 +158,7 @@ def test_output_of_a_container_hides_values_on_its_way(
     assert all(wanted in line for wanted, line in zip(HIDDEN, shown, strict=True))
     for page in ("logs/", "logs/text/"):
         answer = inside.get(f"/projects/shop/apps/web/{page}")
-        text = (b"".join(answer) if answer.streaming else answer.content).decode()  # type: ignore[arg-type]
+        text = (b"".join(answer) if answer.streaming else answer.content).decode()
         assert MASK in text and is_clean(text), page
 
 
