@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('projects', '0007_memberships'),
+        ('projects', '0008_project_owner'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
