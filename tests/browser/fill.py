@@ -10,6 +10,7 @@ import io
 import os
 import sys
 from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 
 import django
@@ -43,6 +44,7 @@ from apps.projects.services import (
     variable_delete,
     variables_save,
 )
+from apps.projects.shared_services import shared_variable_save
 from apps.storage.cleaning import survey
 from tests.browser.filled import keep
 from tests.browser.serving import PASSWORD
@@ -108,7 +110,16 @@ def fill() -> None:
     )
     domain_add(app=web, host="shop.example.com", created_by=alice)
     app_update(app=web, memory_mb=1024)
-    variables_save(app=web, values={"API_KEY": "another", "GREETING": "hi"}, changed_by=alice)
+    share = partial(shared_variable_save, project=web.project, changed_by=alice)
+    share(name="DATABASE_PASSWORD", value="a-shared-value", is_locked=False)
+    share(name="SIGNING_KEY", value="a-locked-value", is_locked=True)
+    values = {
+        "API_KEY": "another",
+        "GREETING": "hi",
+        "DATABASE_URL": "postgres://shop:${{ project.DATABASE_PASSWORD }}@db:5432/shop",
+    }
+    variables_save(app=web, values=values, changed_by=alice)
+    variables_save(app=web, values={"TOKEN": "never-again"}, changed_by=alice, is_locked=True)
     variable_delete(variable=web.variables.get(name="OLD"))
 
     many = {f"SETTING_NUMBER_{n:03}": "value" * n for n in range(VARIABLES)}

@@ -20,7 +20,9 @@ from apps.deployments.output import stamp_of
 from apps.deployments.services import deployment_request
 from apps.deployments.tasks import claim_next
 from apps.engine.fake import FakeEngine
+from apps.engine.masking import MASK
 from apps.projects.models import App
+from apps.projects.services import variables_save
 from tests.live.test_page_socket import Pages, heard
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -181,3 +183,21 @@ async def test_a_page_may_look_before_anything_is_live(
     assert await watcher.until("hello") == ["hello"]
     live = await Deployment.objects.aget(status=Status.LIVE)
     assert watcher.at.startswith(f"{live.pk}-")
+
+
+async def test_values_are_hidden_on_their_way_also_over_two_lines(
+    pages: Pages, fake: FakeEngine, live: Deployment, web: App
+) -> None:
+    save = database_sync_to_async(variables_save)
+    await save(app=web, values={"TOKEN": "value-that-nobody-may-see"}, changed_by=None)
+    watcher = await watch(pages, f"{live.pk}-0-0-0")
+    texts = ["it is value-that-nobody-may-see", "value-that-no", "body-may-see.", "value-that-nobody"]  # fmt: skip
+    for number, text in enumerate(texts):
+        fake.containers.write(live.container_id, text, stamp=stamp_of((2 + number) * 10**9))
+        await asyncio.sleep(0.03)
+    # Nothing follows the last one: half of a value and more is hidden after a moment.
+    while len(watcher.texts) < len(texts):
+        watcher.lines += (await heard(watcher.socket, "log"))["lines"]
+    fake.containers.write(live.container_id, "-may-see end", stamp=stamp_of(9 * 10**9))
+    wanted = [f"it is {MASK}", MASK, f"{MASK}.", MASK, f"{MASK} end"]
+    assert await watcher.until(f"{MASK} end") == wanted
