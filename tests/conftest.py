@@ -20,8 +20,8 @@ from apps.projects.services import app_create, project_create
 
 PASSWORD = "correct-horse-battery"
 # The same examples in every run. `./mist test` in full asks for the deep profile.
-hypothesis_settings.register_profile("quick", derandomize=True)
-hypothesis_settings.register_profile("deep", derandomize=True)
+hypothesis_settings.register_profile("quick", derandomize=True, deadline=None)
+hypothesis_settings.register_profile("deep", derandomize=True, deadline=None)
 hypothesis_settings.load_profile("quick")
 
 
