@@ -29,6 +29,7 @@ from apps.deployments.output import (
 from apps.deployments.selectors import live_deployment_of
 from apps.engine.connect import get_engine
 from apps.engine.data import Container, ContainerStatus, OutputLine
+from apps.engine.errors import SecretsUnreadable
 from apps.engine.masking import Masker
 from apps.live.hub import Gone, Hub, Pace, Piece, Stream, Viewer
 from apps.live.pages import Send
@@ -141,7 +142,10 @@ class OutputSource:
         found = live_deployment_of(self._app_id)
         if found is None or len(found.container_ids) < self._replica:
             return None
-        return Target(found, self._replica, masker_of(found))
+        try:
+            return Target(found, self._replica, masker_of(found))
+        except SecretsUnreadable:
+            return None  # What cannot be hidden is not shown.
 
     async def _take_over(self, stream: Stream[Place], target: Target) -> None:
         """Whatever the former container wrote until now, then a rule."""
