@@ -187,7 +187,7 @@ def inspect(page: Page, name: str, theme: str, device: str) -> list[str]:
 
 def exists(url_name: str) -> bool:
     things = [[], ["project"], ["project", "app"], ["project", "app", "number"]]
-    for names in (*things, *(way + [last] for way in things[:2] for last in LAST)):
+    for names in (*things, *([*way, last] for way in things[:2] for last in LAST)):
         try:
             reverse(url_name, kwargs=dict.fromkeys(names, 1))
             return True
