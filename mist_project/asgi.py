@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Any, TypeVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import django
 from django.conf import settings
@@ -28,6 +28,8 @@ from django.urls import path  # noqa: E402
 
 from apps.live.consumers import Answer, PageConsumer  # noqa: E402
 from apps.projects.access import NOBODY  # noqa: E402
+from apps.system.middleware import harden_alone  # noqa: E402
+from apps.system.planning import is_own_origin  # noqa: E402
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -102,13 +104,18 @@ class PooledHandler(ASGIHandler):
         set_script_prefix(get_script_prefix(scope))
         signals.request_started.send(sender=type(self), scope=scope)
         if too_large:
-            return None, HttpResponse(
-                f"A request may hold {BODY_MAX // 1024 // 1024} MB at most.\n",
-                status=413,
-                content_type="text/plain",
+            return None, harden_alone(
+                HttpResponse(
+                    f"A request may hold {BODY_MAX // 1024 // 1024} MB at most.\n",
+                    status=413,
+                    content_type="text/plain",
+                )
             )
         request, problem = self.create_request(scope, body)
-        response: Any = problem if request is None else self.get_response(request)
+        if request is None:
+            assert problem is not None
+            return None, harden_alone(problem)
+        response: Any = self.get_response(request)
         if response.streaming and 0 < int(response.get("Content-Length") or 0) <= SMALL_FILE:
             # One hop instead of one for each block of a style sheet.
             response.streaming_content = [b"".join(response.streaming_content)]
@@ -170,8 +177,16 @@ def _as_request(scope: Mapping[str, Any], path: str) -> Scope:
     }
 
 
+def _scheme(headers: Mapping[bytes, bytes]) -> str:
+    """How the browser came, as Django finds it out for a page: the proxy in front of an HTTPS
+    Mist says it."""
+    forwarded = headers.get(b"x-forwarded-proto", b"").partition(b",")[0].strip()
+    return "https" if settings.MIST_HTTPS and forwarded == b"https" else "http"
+
+
 class SameOrigin:
-    """Refuses a WebSocket that a page of another site opens: cookies go along with those too."""
+    """Refuses a WebSocket that a page of another site opens: cookies go along with those too
+    (OWASP: Cross-Site WebSocket Hijacking). A program that sends no Origin is none of ours."""
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
@@ -180,7 +195,7 @@ class SameOrigin:
         headers = dict(scope.get("headers", ()))
         origin = headers.get(b"origin", b"").decode("latin-1")
         host = headers.get(b"host", b"").decode("latin-1")
-        if origin and (urlsplit(origin).netloc == host or origin == settings.MIST_URL):
+        if is_own_origin(origin, scheme=_scheme(headers), host=host):
             await self._inner(scope, receive, send)
         else:
             await send({"type": "websocket.close", "code": 4403})

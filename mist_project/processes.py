@@ -11,23 +11,15 @@ import functools
 import gc
 import logging
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Collection
 from enum import StrEnum
 
-# Twisted loads TLS wherever it finds pyOpenSSL, which is 5 MB resident (measured). Mist's own port
-# speaks plain HTTP: TLS is Traefik's.
-sys.modules.setdefault("OpenSSL", None)  # type: ignore[arg-type]
-
-# ruff: noqa: E402
 from celery.beat import EmbeddedService, Scheduler
-from daphne.server import Server  # installs Twisted's asyncio reactor, so it comes early
 from django.conf import settings
 from django.db import connection
 from django.db.utils import Error as DatabaseError
-from twisted.internet import reactor
 
 from apps.deployments import lifecycle, observation, tasks, work
 from apps.deployments.selectors import work_waiting
@@ -35,8 +27,11 @@ from apps.engine.connect import get_engine
 from apps.engine.errors import EngineError
 from apps.metrics.sampling import record_metrics
 from mist_project.alive import watch_over
-from mist_project.asgi import application
 from mist_project.celery import app as celery_app
+from mist_project.web_server import PageServer
+
+# Daphne has brought Twisted's reactor for asyncio, so this has to come after it.
+from twisted.internet import reactor  # isort:skip
 
 logger = logging.getLogger("mist")
 POLL_SECONDS = 0.5
@@ -96,28 +91,6 @@ class PlainScheduler(Scheduler):  # type: ignore[misc]
         self.update_from_dict(self.app.conf.beat_schedule)
 
 
-class _PageServer(Server):  # type: ignore[misc]
-    """Daphne, which tells when it listens and why it does not."""
-
-    def __init__(self, *, ready: Callable[[], None]) -> None:
-        host = settings.MIST_BIND.replace(":", "\\:")
-        super().__init__(
-            application,
-            endpoints=[f"tcp:port={settings.MIST_PORT}:interface={host}"],
-            server_name="Mist",
-            application_close_timeout=2,
-        )
-        self._ready = ready
-        self.problem = ""
-
-    def listen_success(self, port: object) -> None:
-        self._ready()
-
-    def listen_error(self, failure: object) -> None:
-        self.problem = f"Port {settings.MIST_PORT} cannot be used: {failure.getErrorMessage()}"  # type: ignore[attr-defined]
-        self.stop()
-
-
 def _calm_collector() -> None:
     """A page makes some ten thousand short-lived objects: Python's own threshold has the collector
     walk through them dozens of times a page. What is loaded by now is never looked at again."""
@@ -128,7 +101,7 @@ def _calm_collector() -> None:
 
 def _serve_pages(ready: Callable[[], None]) -> int:
     _calm_collector()
-    server = _PageServer(ready=ready)
+    server = PageServer(ready=ready)
     server.run()
     if server.problem:
         logger.error("%s", server.problem)

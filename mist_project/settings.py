@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from apps.engine.data import EngineConfig
 from mist_project import __version__
@@ -74,8 +75,10 @@ MIST_ENCRYPTION_KEYS = encryption_keys(MIST_DATA_DIR)
 SECRET_KEY = secret_key(MIST_DATA_DIR)
 DEBUG = env.bool("MIST_DEBUG", default=False)
 DEFAULT_EXCEPTION_REPORTER_FILTER = "mist_project.debug.NoValues"
-# Any name may point at a fresh server; no link that Mist makes is built from the Host header.
-ALLOWED_HOSTS = env.list("MIST_ALLOWED_HOSTS", default=["*"])
+# Which names are Mist's says apps.system.planning, for every request alike: a list could not name
+# "any IP address". No link that Mist makes is built from the Host header.
+ALLOWED_HOSTS = ["*"]
+MIST_ALLOWED_HOSTS = env.list("MIST_ALLOWED_HOSTS", default=[])
 CSRF_TRUSTED_ORIGINS = [MIST_URL] if MIST_URL else []
 ROOT_URLCONF = "mist_project.urls"
 ASGI_APPLICATION = "mist_project.asgi.application"
@@ -110,6 +113,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "csp.middleware.CSPMiddleware",
+    "apps.system.middleware.surface_middleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "apps.api.middleware.ApiMiddleware",
@@ -123,7 +128,6 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "csp.middleware.CSPMiddleware",
 ]
 
 TEMPLATES = [
@@ -179,20 +183,35 @@ AUTH_PASSWORD_VALIDATORS = [
 # ------------------------------------------------------------------------------- cookies, headers
 
 MIST_HTTPS = MIST_URL.startswith("https://")
-SESSION_COOKIE_NAME = "mist_session"
+# A browser takes a cookie of this prefix only over HTTPS and from this very host (RFC 6265bis), so
+# an app at a name beside or below Mist's cannot plant one.
+COOKIE_PREFIX = "__Host-" if MIST_HTTPS else ""
+SESSION_COOKIE_NAME = f"{COOKIE_PREFIX}mist_session"
 SESSION_COOKIE_SECURE = MIST_HTTPS
 SESSION_COOKIE_AGE = 14 * 86400
-CSRF_COOKIE_NAME = "mist_csrf"
+CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}mist_csrf"
 CSRF_COOKIE_SECURE = MIST_HTTPS
 CSRF_COOKIE_HTTPONLY = True
+MESSAGE_STORAGE = "apps.system.cookies.MessageStorage"
 SECURE_SSL_REDIRECT = MIST_HTTPS
-SECURE_HSTS_SECONDS = env.int("MIST_HSTS_SECONDS", default=3600 if MIST_HTTPS else 0)
-SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("MIST_HSTS_SUBDOMAINS", default=False)
-SECURE_HSTS_PRELOAD = env.bool("MIST_HSTS_PRELOAD", default=False)
+# A month: long enough to protect, and too short for browsers' lists of HTTPS-only domains, which
+# ask for a year. So the word "preload" binds nobody until MIST_HSTS_SECONDS says a year.
+SECURE_HSTS_SECONDS = env.int("MIST_HSTS_SECONDS", default=30 * 86400 if MIST_HTTPS else 0)
+# Not where apps live below the dashboard's own name: they may answer over HTTP only.
+SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool(
+    "MIST_HSTS_SUBDOMAINS",
+    default=not f".{MIST_BASE_DOMAIN}".endswith(f".{urlsplit(MIST_URL).hostname}"),
+)
+SECURE_HSTS_PRELOAD = env.bool("MIST_HSTS_PRELOAD", default=SECURE_HSTS_INCLUDE_SUBDOMAINS)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if MIST_HTTPS else None
 SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+# What one request may hold besides the limits of mist_project.web_server: bytes of a form without
+# files, its fields, and files, of which no form of Mist's has any.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 1_000
+DATA_UPLOAD_MAX_NUMBER_FILES = 2
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'none'"],
@@ -203,6 +222,7 @@ CONTENT_SECURITY_POLICY = {
         "connect-src": ["'self'"],
         "form-action": ["'self'"],
         "base-uri": ["'none'"],
+        "object-src": ["'none'"],
         "frame-ancestors": ["'none'"],
     }
 }

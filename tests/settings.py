@@ -20,6 +20,7 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
+MIST_ALLOWED_HOSTS = ["testserver", "mist.example.com"]
 MIST_DRAIN_SECONDS = 0.0
 MIST_HEALTH_TIMEOUT = 2.0
 if not database:

@@ -10,6 +10,7 @@ import json
 import logging
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -29,10 +30,18 @@ NOT_FOUND = 4404
 _TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="[^"]*"')
 MESSAGE_MAX = 4_096
 """Bytes that a page may say at once: it has little to say."""
+MESSAGES, MESSAGE_SECONDS = 200, 5.0
+"""Messages that a page may send within so many seconds. An open log says some ten a second."""
+SOCKETS_MAX = 60
+"""Sockets of one person in one process: one for each open page."""
+TOO_MUCH = 4429
 PAUSE_SHARE = 10
 """After a refresh a page rests this many times as long as the refresh took, so however many pages
 are open, they take a bounded share of the server."""
 PAUSE_LEAST, PAUSE_MOST = 0.1, 5.0
+
+OPEN: Counter[int] = Counter()
+"""Sockets that are open now, by person. Only the event loop's own thread counts."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +85,9 @@ class PageConsumer(AsyncWebsocketConsumer):
         self._urgent = asyncio.Event()
         self._refresher: asyncio.Task[None] | None = None
         self._last = b""
+        self._owner: int | None = None
+        self._said = 0
+        self._counted_from = time.monotonic()
 
     async def dispatch(self, message: dict[str, Any]) -> None:
         """Without Channels' check of database connections, which is a hop to a thread for every
@@ -102,6 +114,11 @@ class PageConsumer(AsyncWebsocketConsumer):
         if answer.status != 200 or answer.user_id is None:
             await self.close(NOT_FOUND)
             return
+        if OPEN[answer.user_id] >= SOCKETS_MAX:
+            await self.close(TOO_MUCH)
+            return
+        self._owner = answer.user_id
+        OPEN[self._owner] += 1
         await self._join(user_group(answer.user_id))
         await self.accept()
         await self._send_parts(answer.text)
@@ -117,6 +134,9 @@ class PageConsumer(AsyncWebsocketConsumer):
         self._refresher = asyncio.create_task(self._refresh())
 
     async def disconnect(self, code: int) -> None:
+        if self._owner is not None:
+            OPEN[self._owner] -= 1
+            self._owner = None
         if self._refresher is not None:
             self._refresher.cancel()
         for group in self._groups:
@@ -125,10 +145,20 @@ class PageConsumer(AsyncWebsocketConsumer):
             await feed.close()
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        if self._says_too_much():
+            await self.close(TOO_MUCH)
+            return
         for name, message in _said(text_data).items():
             feed = self._feeds.get(name)
             if feed is not None and isinstance(message, dict):
                 await feed.heard(message)
+
+    def _says_too_much(self) -> bool:
+        now = time.monotonic()
+        if now - self._counted_from > MESSAGE_SECONDS:
+            self._said, self._counted_from = 0, now
+        self._said += 1
+        return self._said > MESSAGES
 
     def _may_follow(self, feed: str, answer: Answer) -> bool:
         return feed not in self._needs or answer.allows(self._needs[feed])

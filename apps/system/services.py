@@ -20,7 +20,7 @@ from apps.deployments.services import deployment_request
 from apps.engine.locks import file_lock
 from apps.projects.models import App, Project
 from apps.projects.services import app_create, app_update, project_create
-from apps.system.planning import local_url
+from apps.system.planning import local_url, remember_name
 
 SAMPLE_PATH = "/samples/hello.git"
 
@@ -65,12 +65,15 @@ def is_setup_token(token: str) -> bool:
     return bool(right) and hmac.compare_digest(token.encode(), right.encode())
 
 
-def setup_claim(*, token: str, email: str, name: str, password: str) -> User | None:
-    """Make the first administrator, once. None when the token is not right (any more)."""
+def setup_claim(*, token: str, email: str, name: str, password: str, host: str = "") -> User | None:
+    """Make the first administrator, once. None when the token is not right (any more). `host`, by
+    which they came, is a name of Mist's from now on."""
     with _one_at_a_time():
         if not is_setup_token(token):
             return None
-        return _administrator(email, name, password)
+        user = _administrator(email, name, password)
+        remember_name(host)
+        return user
 
 
 def administrator_create(*, email: str, name: str, password: str) -> User:

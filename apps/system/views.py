@@ -148,7 +148,7 @@ def setup(request: HttpRequest, token: str) -> HttpResponse:
         return _no_setup(request)
     form = SetupForm(request.POST or None)
     if form.is_valid():
-        user = services.setup_claim(token=token, **form.cleaned_data)
+        user = services.setup_claim(token=token, host=request.get_host(), **form.cleaned_data)
         if user is None:
             return _no_setup(request)
         auth.login(request, user, backend=settings.AUTHENTICATION_BACKENDS[0])

@@ -1,0 +1,129 @@
+"""Daphne as Mist runs it: with limits on what a client may send, how long it may take, and with
+the headers of all other answers on those that Daphne gives by itself.
+
+Twisted's own limits hold besides: 16 KiB for the request line and all headers together, 500
+headers (`HTTPChannel.totalHeadersSize`, `maxHeaders`).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+# Twisted loads TLS wherever it finds pyOpenSSL, which is 5 MB resident (measured). Mist's own port
+# speaks plain HTTP: TLS is Traefik's.
+sys.modules.setdefault("OpenSSL", None)  # type: ignore[arg-type]
+
+# ruff: noqa: E402
+from daphne.http_protocol import HTTPFactory, WebRequest
+from daphne.server import Server  # installs Twisted's asyncio reactor, so it comes early
+from django.conf import settings
+from twisted.web import http
+
+from apps.system.middleware import plain_headers
+from mist_project.asgi import BODY_MAX, application
+
+IDLE_SECONDS = 30
+"""Without a byte, between requests or within one."""
+REQUEST_SECONDS = 60.0
+"""From the first byte of a request to its last: a client that drips bytes never idles."""
+SOCKET_MESSAGE_MAX = 16 * 1024
+"""Bytes of a message or frame of a WebSocket. A page says less than 4 KiB at once."""
+
+
+class PageRequest(WebRequest):  # type: ignore[misc]
+    """A request that never takes more of the disk than it may hold."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        self._arrived = 0
+        super().__init__(*args, **more)
+
+    def handleContentChunk(self, data: bytes) -> None:
+        """Twisted writes a body of any length to a file before anybody is asked. What is over the
+        limit is dropped as it comes, all but the first piece, by which the application knows."""
+        if self._arrived <= BODY_MAX:
+            super().handleContentChunk(data)
+        self._arrived += len(data)
+
+    def basic_error(self, status: int, status_text: bytes, body: str) -> None:
+        """What Daphne says without asking the application, without its page of inline style."""
+        headers = [(name.encode(), value.encode()) for name, value in plain_headers().items()]
+        start = {"type": "http.response.start", "status": status, "headers": headers}
+        self.handle_reply(start)
+        self.handle_reply({"type": "http.response.body", "body": f"{body}\n".encode()})
+
+
+class PageChannel(http.HTTPChannel):
+    """One connection, whose requests have to arrive in time."""
+
+    _late: Any = None
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._late is None and not self._handlingRequest:
+            self._late = self.callLater(REQUEST_SECONDS, self._give_up)  # type: ignore[no-untyped-call]
+        super().dataReceived(data)  # type: ignore[no-untyped-call]
+
+    def allContentReceived(self) -> None:
+        self._forget_time()
+        super().allContentReceived()  # type: ignore[no-untyped-call]
+
+    def connectionLost(self, reason: Any) -> None:  # type: ignore[override]
+        self._forget_time()
+        super().connectionLost(reason)  # type: ignore[no-untyped-call]
+
+    def _give_up(self) -> None:
+        self._late = None
+        self.timeoutConnection()  # type: ignore[no-untyped-call]
+
+    def _forget_time(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+
+class PageFactory(HTTPFactory):  # type: ignore[misc]
+    protocol = PageChannel
+
+    def __init__(self, server: Server) -> None:
+        super().__init__(server)
+        self.timeOut = IDLE_SECONDS
+
+    def buildProtocol(self, addr: Any) -> Any:
+        channel = super().buildProtocol(addr)
+        channel.requestFactory = PageRequest
+        return channel
+
+
+class PageServer(Server):  # type: ignore[misc]
+    """Daphne, which tells when it listens and why it does not."""
+
+    def __init__(self, *, ready: Callable[[], None]) -> None:
+        host = settings.MIST_BIND.replace(":", "\\:")
+        super().__init__(
+            application,
+            endpoints=[f"tcp:port={settings.MIST_PORT}:interface={host}"],
+            server_name="Mist",
+            application_close_timeout=2,
+            websocket_max_message_size=SOCKET_MESSAGE_MAX,
+            websocket_max_frame_size=SOCKET_MESSAGE_MAX,
+        )
+        self._ready = ready
+        self.problem = ""
+
+    @property
+    def http_factory(self) -> PageFactory:
+        """What makes a connection's protocol. Daphne sets its own when it begins to run and has no
+        other way to bring one."""
+        return self._factory
+
+    @http_factory.setter
+    def http_factory(self, daphne: HTTPFactory) -> None:
+        self._factory = PageFactory(self)
+
+    def listen_success(self, port: object) -> None:
+        self._ready()
+
+    def listen_error(self, failure: object) -> None:
+        self.problem = f"Port {settings.MIST_PORT} cannot be used: {failure.getErrorMessage()}"  # type: ignore[attr-defined]
+        self.stop()
