@@ -53,6 +53,7 @@ MIST_ENGINE_CONFIG = EngineConfig(
     proxy_host=env.str("MIST_PROXY_HOST", default=""),
     dashboard_port=MIST_PORT,
     network_pool=env.str("MIST_NETWORK_POOL", default="10.192.0.0/12"),
+    git_localhost=env.bool("MIST_GIT_LOCALHOST", default=False),
     build_cgroup=env.str("MIST_BUILD_CGROUP", default=""),
     build_memory_mb=env.int("MIST_BUILD_MEMORY_MB", default=0),
     build_cpus=env.float("MIST_BUILD_CPUS", default=0.0),

@@ -39,6 +39,8 @@ class EngineConfig:
     """Where Mist's own pages are, for such a Traefik, which leads there too."""
     network_pool: str = "10.192.0.0/12"
     """Each project's network takes a free /24 of this."""
+    git_localhost: bool = False
+    """Whether repositories may be at a loopback address of this machine."""
     build_cgroup: str = ""
     """A control group of the operator's own for builds, instead of the one that Mist makes."""
     build_memory_mb: int = 0

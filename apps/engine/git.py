@@ -12,6 +12,8 @@ import git
 
 from apps.engine.data import Commit, LineSink
 from apps.engine.deadline import Deadline
+from apps.engine.egress import Rules
+from apps.engine.egress_proxy import guarded_environment
 from apps.engine.errors import CloneFailed, InvalidSource
 from apps.engine.git_errors import (
     disk_errors_explained,
@@ -43,7 +45,9 @@ class CommandLineGit:
     of Mist to git, and could not end git's children in time.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, rules: Rules) -> None:
+        """`rules` say which machines may be asked."""
+        self._rules = rules
         # A Mist that was started by a Git hook carries that repository's variables, and GitPython
         # takes them for every repository.
         for name in _REPOSITORY_VARIABLES:
@@ -58,7 +62,7 @@ class CommandLineGit:
             disk_errors_explained("write its copy of the repository"),
             locked_mirror(mirror, deadline=deadline, log=log) as repository,
         ):
-            fetch = _Fetch(repository, url, log, deadline)
+            fetch = _Fetch(repository, url, self._rules, log, deadline)
             known = repository.complete
             if not known:
                 repository.make_anew(deadline=deadline)
@@ -96,7 +100,7 @@ class CommandLineGit:
         """Names of the repository's branches, main and master first. Raises `InvalidSource`,
         `CloneFailed`, `TimedOut`, `Cancelled`."""
         url = check_repository_url(url)
-        names = _list_refs(url, deadline)["refs/heads/"]
+        names = _list_refs(url, self._rules, deadline)["refs/heads/"]
         return tuple(sorted(names, key=lambda name: (name not in {"main", "master"}, name)))
 
 
@@ -111,9 +115,12 @@ class _Unexplained(Exception):
 class _Fetch:
     """One fetch into a mirror that is ours."""
 
-    def __init__(self, mirror: Mirror, url: str, log: LineSink, deadline: Deadline) -> None:
+    def __init__(
+        self, mirror: Mirror, url: str, rules: Rules, log: LineSink, deadline: Deadline
+    ) -> None:
         self.mirror = mirror
         self.url = url
+        self.rules = rules
         self.log = log
         self.deadline = deadline
 
@@ -131,7 +138,7 @@ class _Fetch:
         """
         output = self._git_fetch(f"+refs/heads/{ref}:{FETCHED}", log=self._log_but_missing_ref)
         if says_no_such_ref(output.lines):
-            refs = _list_refs(self.url, self.deadline)
+            refs = _list_refs(self.url, self.rules, self.deadline)
             if ref not in refs["refs/tags/"]:
                 raise no_such_branch(ref, refs["refs/heads/"], self.url)
             output = self._git_fetch(f"+refs/tags/{ref}:{FETCHED}")
@@ -185,6 +192,7 @@ class _Fetch:
             *("--no-auto-gc", "--no-recurse-submodules", "--", self.url, *refspecs),
             deadline=self.deadline,
             log=log or self.log,
+            environment=guarded_environment(self.rules),
         )
 
     def _git(self, *arguments: str) -> GitOutput:
@@ -197,9 +205,13 @@ class _Fetch:
             raise _Unexplained(unexplained(output.lines, self.url))
 
 
-def _list_refs(url: str, deadline: Deadline) -> dict[str, list[str]]:
+def _list_refs(url: str, rules: Rules, deadline: Deadline) -> dict[str, list[str]]:
     """Names of branches under 'refs/heads/' and of tags under 'refs/tags/'."""
-    output = run_git(["ls-remote", "--heads", "--tags", "--refs", "--", url], deadline=deadline)
+    output = run_git(
+        ["ls-remote", "--heads", "--tags", "--refs", "--", url],
+        deadline=deadline,
+        environment=guarded_environment(rules),
+    )
     if not output.ok:
         raise explain(output.lines, url) or unexplained(output.lines, url)
     refs: dict[str, list[str]] = {"refs/heads/": [], "refs/tags/": []}

@@ -41,14 +41,21 @@ _REASONS = (
         OutOfDisk,
     ),
     _reason(
-        r"could not resolve (host|proxy)|name or service not known|"
+        r"mist: refused|socks5 connection to .*\(2\)",
+        "Mist does not fetch from {host}: it leads, or redirects, to an address that is closed to "
+        "it, such as one of the server itself, of its cloud or of its apps.",
+        "Use the address by which other machines reach the Git host. For one on this very server "
+        "set MIST_GIT_LOCALHOST=true.",
+    ),
+    _reason(
+        r"socks5 connection to .*\(4\)|could not resolve (host|proxy)|name or service not known|"
         r"temporary failure in name resolution",
         "The host {host} was not found.",
         "Check the repository's address for a typing error, and that this machine has working DNS.",
     ),
     _reason(
-        r"connection refused|couldn't connect to server|no route to host|"
-        r"network is unreachable|failed to connect to",
+        r"socks5 connection to .*\([0-9]+\)|connection refused|couldn't connect to server|"
+        r"no route to host|network is unreachable|failed to connect to",
         "Nothing answers at {host}.",
         "Check the repository's address and its port, and that this machine may connect to it.",
     ),

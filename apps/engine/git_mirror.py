@@ -6,7 +6,7 @@ import contextlib
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +37,7 @@ class Mirror:
         deadline: Deadline,
         log: LineSink | None = None,
         work_tree: Path | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> GitOutput:
         where = [f"--git-dir={self.path}"]
         if work_tree is not None:
@@ -45,7 +46,7 @@ class Mirror:
             [*where, *arguments],
             deadline=deadline,
             log=log,
-            environment={"GIT_INDEX_FILE": str(self.path / _INDEX)},
+            environment={**(environment or {}), "GIT_INDEX_FILE": str(self.path / _INDEX)},
             inherited=(self.lock,),
         )
 

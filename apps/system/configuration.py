@@ -52,6 +52,13 @@ GROUPS: tuple[tuple[str, str, tuple[Setting, ...]], ...] = (
     ("Addresses", "Where the dashboard and your apps answer.", (
         _s("MIST_URL", "Address of the dashboard in links, and whether cookies need HTTPS",
            "this machine's address"),
+        _s("MIST_ALLOWED_HOSTS", "More names that the dashboard answers under", "none"),
+        _s("MIST_HSTS_SECONDS", "How long browsers insist on HTTPS", "30 days with HTTPS",
+           "SECURE_HSTS_SECONDS", unit="s", zero_is_default=True),
+        _s("MIST_HSTS_SUBDOMAINS", "Whether they do so below the dashboard's name, too",
+           "unless apps live there", "SECURE_HSTS_INCLUDE_SUBDOMAINS"),
+        _s("MIST_HSTS_PRELOAD", "Whether browsers may keep it in their own lists",
+           "as MIST_HSTS_SUBDOMAINS", "SECURE_HSTS_PRELOAD"),
         _s("MIST_BIND", "Network address that the dashboard and apps listen on", "0.0.0.0"),
         _s("MIST_PORT", "Port of the dashboard", "8080"),
         _s("MIST_BASE_DOMAIN", "Domain below which every app gets a name", "localhost"),
@@ -88,6 +95,8 @@ GROUPS: tuple[tuple[str, str, tuple[Setting, ...]], ...] = (
            "all but 0.5", "engine.build_cpus", zero_is_default=True),
         _s("MIST_BUILD_CGROUP", "A control group of your own for builds", "Mist's",
            "engine.build_cgroup"),
+        _s("MIST_GIT_LOCALHOST", "Whether repositories may be at 127.0.0.1 of this server", "false",
+           "engine.git_localhost"),
         _s("MIST_NETWORK_POOL", "Addresses of project networks, a /24 each", "10.192.0.0/12",
            "engine.network_pool"),
     )),
@@ -165,6 +174,8 @@ def _value(setting: Setting) -> str:
         value = getattr(settings, attribute)
     if setting.zero_is_default and not value:
         return ""
+    if isinstance(value, list):
+        return ", ".join(value)
     if isinstance(value, bool):
         return str(value).lower()
     text = f"{value:g}" if isinstance(value, float) else without_password(str(value))

@@ -45,6 +45,7 @@ def world(
         https_port=https_port,
         probe_port=probe_port,
         proxy_api_port=api_port,
+        git_localhost=True,
     )
     get_engine.cache_clear()
     engine = get_engine()

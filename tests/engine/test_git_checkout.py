@@ -8,6 +8,7 @@ import pytest
 
 from apps.engine.data import Commit
 from apps.engine.deadline import Deadline
+from apps.engine.egress import Rules
 from apps.engine.errors import CloneFailed, InvalidSource, TimedOut
 from apps.engine.git import CommandLineGit
 from tests.engine.git_host import GitHost, Origin, git
@@ -24,13 +25,15 @@ def mirror(tmp_path: Path) -> Path:
 
 
 def fetch(origin: Origin, mirror: Path) -> Commit:
-    return CommandLineGit().fetch(
+    return CommandLineGit(Rules(localhost=True)).fetch(
         url=origin.url, mirror=mirror, ref="main", log=list[str]().append, deadline=Deadline(30)
     )
 
 
 def checkout(mirror: Path, sha: str, target: Path, seconds: float = 30) -> Path:
-    CommandLineGit().checkout(mirror=mirror, sha=sha, target=target, deadline=Deadline(seconds))
+    CommandLineGit(Rules(localhost=True)).checkout(
+        mirror=mirror, sha=sha, target=target, deadline=Deadline(seconds)
+    )
     return target
 
 

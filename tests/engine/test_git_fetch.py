@@ -15,6 +15,7 @@ import pytest
 
 from apps.engine.data import Commit
 from apps.engine.deadline import Deadline
+from apps.engine.egress import Rules
 from apps.engine.errors import (
     BranchNotFound,
     CloneFailed,
@@ -41,7 +42,7 @@ def fetch(mirror: Path) -> Fetch:
         url: str, ref: str = "main", *, into: Path = mirror, log: list[str] | None = None
     ) -> Commit:
         lines: list[str] = [] if log is None else log
-        return CommandLineGit().fetch(
+        return CommandLineGit(Rules(localhost=True)).fetch(
             url=url, mirror=into, ref=ref, log=lines.append, deadline=Deadline(30)
         )
 
@@ -359,10 +360,12 @@ def test_the_branches_come_with_main_first(origin: Origin) -> None:
     for name in ["develop", "a/b", "zeta"]:
         origin.git("branch", name)
     origin.git("tag", "v1")
-    names = CommandLineGit().branches(url=origin.url, deadline=Deadline(10))
+    names = CommandLineGit(Rules(localhost=True)).branches(url=origin.url, deadline=Deadline(10))
     assert names == ("main", "a/b", "develop", "zeta")
 
 
 def test_the_branches_of_nothing_are_a_failure(git_host: GitHost) -> None:
     with pytest.raises(CloneFailed, match="private or does not exist"):
-        CommandLineGit().branches(url=f"{git_host.url}/no/where", deadline=Deadline(10))
+        CommandLineGit(Rules(localhost=True)).branches(
+            url=f"{git_host.url}/no/where", deadline=Deadline(10)
+        )

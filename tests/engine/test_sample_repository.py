@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from apps.engine.deadline import Deadline
+from apps.engine.egress import Rules
 from apps.engine.errors import CloneFailed, InvalidSource
 from apps.engine.git import CommandLineGit
 from apps.engine.samples import SAMPLES, ensure_sample_repository, sample_names
@@ -85,7 +86,7 @@ def test_it_is_fetched_as_any_other_repository_is(tmp_path: Path) -> None:
         (host.root / "samples" / "hello").mkdir(parents=True)
         (host.root / "samples" / "hello" / ".git").symlink_to(repository)
         for ref, version in [("main", "1.2"), ("v1.0", "1.0")]:
-            commit = CommandLineGit().fetch(
+            commit = CommandLineGit(Rules(localhost=True)).fetch(
                 url=f"{host.url}/samples/hello",
                 mirror=tmp_path / "mirror",
                 ref=ref,
@@ -93,7 +94,7 @@ def test_it_is_fetched_as_any_other_repository_is(tmp_path: Path) -> None:
                 deadline=Deadline(30),
             )
             target = tmp_path / version
-            CommandLineGit().checkout(
+            CommandLineGit(Rules(localhost=True)).checkout(
                 mirror=tmp_path / "mirror", sha=commit.sha, target=target, deadline=Deadline(30)
             )
             assert f'VERSION = "{version}"' in (target / "app.py").read_text()

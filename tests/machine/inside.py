@@ -28,6 +28,7 @@ def inside(mist: LiveMist) -> Iterator[None]:
         probe_port=int(env["MIST_PROBE_PORT"]),
         proxy_api_port=int(env["MIST_PROXY_API_PORT"]),
         network_pool=env.get("MIST_NETWORK_POOL", EngineConfig.network_pool),
+        git_localhost=True,
     )
     key = (folder / "secret.key").read_text().strip()
     database = connections.settings["default"]

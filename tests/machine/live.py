@@ -85,7 +85,8 @@ def live_mist(folder: Path, **settings: str) -> Iterator[LiveMist]:
     """Up on free ports of 127.0.0.1; afterwards it is down, and nothing of it is in the engine."""
     env = {k: v for k, v in os.environ.items() if not k.startswith(("MIST_", "DJANGO_"))}
     ports = zip(PORTS, map(str, free_ports(len(PORTS))), strict=True)
-    env |= dict(ports) | {"MIST_DATA_DIR": str(folder), "MIST_BIND": "127.0.0.1"} | settings
+    env |= dict(ports) | {"MIST_DATA_DIR": str(folder), "MIST_BIND": "127.0.0.1"}
+    env |= {"MIST_GIT_LOCALHOST": "true"} | settings
     mist = LiveMist(folder, env)
     try:
         yield mist

@@ -167,7 +167,7 @@ def _channel(clock: Clock) -> tuple[object, StringTransport]:
     factory = PageFactory(server)
     channel = factory.buildProtocol(None)
     channel.callLater = clock.callLater
-    transport = StringTransport()
+    transport = StringTransport()  # type: ignore[no-untyped-call]
     channel.makeConnection(transport)
     return channel, transport
 
