@@ -16,6 +16,7 @@ from pathlib import Path
 
 from apps.engine.base_image import SAMPLE_BASE, ensure_sample_base
 from apps.engine.build_api import build_with_api
+from apps.engine.build_arguments import split_arguments
 from apps.engine.build_errors import BuildOutput, is_noise
 from apps.engine.build_limits import build_group
 from apps.engine.data import BuildSpec, EngineConfig, LineSink
@@ -86,6 +87,12 @@ def _run_client(
     take: LineSink,
     deadline: Deadline,
 ) -> int:
+    given, held_back = split_arguments(spec.args)
+    for name in held_back:
+        take(
+            f"{name} is no build argument here: programs of the server read variables of that "
+            f"name. A step can read it with RUN --mount=type=secret,id={name}."
+        )
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mist-build-")))
         argv = [*_dying_with_mist(), client, "build", "--progress=plain"]
@@ -93,7 +100,7 @@ def _run_client(
         argv.append(f"--tag={spec.image}")
         argv += [f"--label={key}={value}" for key, value in spec.labels.items()]
         # Only the names are on the command line; docker takes the values from its environment.
-        argv += [f"--build-arg={name}" for name in spec.args]
+        argv += [f"--build-arg={name}" for name in given]
         for number, (name, value) in enumerate(spec.secrets.items()):
             path = scratch / f"secret-{number}"
             path.touch(mode=0o600)
@@ -110,7 +117,7 @@ def _run_client(
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            env=_environment(config, spec.args, scratch),
+            env=_environment(config, given, scratch),
         )
         with _ended(process):
             for line in _lines(process, deadline):
