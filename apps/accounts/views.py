@@ -28,7 +28,8 @@ THEME_SECONDS = 365 * 86_400
 def where_to(request: HttpRequest) -> str:
     """`next` where it is a path of ours, else the dashboard."""
     wanted = request.POST.get("next") or request.GET.get("next", "")
-    if url_has_allowed_host_and_scheme(wanted, allowed_hosts=None):
+    # Django takes a word for the name of a view, and fails when there is none of it.
+    if wanted.startswith("/") and url_has_allowed_host_and_scheme(wanted, allowed_hosts=None):
         return wanted
     return resolve_url(settings.LOGIN_REDIRECT_URL)
 

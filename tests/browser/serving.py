@@ -27,14 +27,16 @@ class Pages:
 
 
 @contextmanager
-def serve_pages(folder: Path, *, filled: bool) -> Iterator[Pages]:
+def serve_pages(
+    folder: Path, *, filled: bool, engine: str = "tests.browser.filled"
+) -> Iterator[Pages]:
     """Serve on a free port of 127.0.0.1: what `fill` made, or a Mist that nobody has set up yet."""
     (port,) = free_ports(1)
     folder.mkdir(parents=True, exist_ok=True)
     env = {k: v for k, v in os.environ.items() if not k.startswith(("MIST_", "DJANGO_"))}
     env |= {
         "MIST_DATA_DIR": str(folder),
-        "MIST_ENGINE": "tests.browser.filled",
+        "MIST_ENGINE": engine,
         "MIST_PORT": str(port),
         "MIST_BIND": "127.0.0.1",
         "MIST_HEALTH_TIMEOUT": "5",
