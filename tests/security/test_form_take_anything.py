@@ -99,7 +99,7 @@ def walk(world: World, ask: Callable[[Client, str], Any], said: object) -> None:
         keys = pattern.pattern.converters
         path = reverse(str(pattern.name), kwargs={key: world.values[key] for key in keys})
         client = Client()
-        client.cookies = world.clients[OWNER].cookies.copy()
+        client.cookies.update(world.clients[OWNER].cookies)
         with transaction.atomic():
             answer = ask(client, path)
             transaction.set_rollback(True)

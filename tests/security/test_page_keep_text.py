@@ -109,7 +109,7 @@ def test_path_traversal_by_an_address_finds_nothing(
     client.force_login(alice)
     answer = client.get(path)
     assert answer.status_code in (400, 403, 404, 405), path
-    body = b"".join(answer) if answer.streaming else answer.content  # type: ignore[attr-defined]
+    body = b"".join(answer) if answer.streaming else answer.content
     assert b"SQLite format" not in body and b"root:" not in body
 
 
@@ -121,5 +121,5 @@ def test_path_traversal_by_a_logs_parameters_finds_nothing(
     for page in ("logs/", "logs/chunk/", "logs/text/"):
         answer = client.get(f"/projects/shop/apps/web/{page}?{query}")
         assert answer.status_code in (200, 400, 404), page
-        body = b"".join(answer) if answer.streaming else answer.content  # type: ignore[attr-defined]
+        body = b"".join(answer) if answer.streaming else answer.content
         assert b"root:" not in body
