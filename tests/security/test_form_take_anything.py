@@ -32,7 +32,7 @@ VALUES = [
     "main", "web", "/data", "8000", "shop.example.com", "https://git.example.com/a/b",
 ]  # fmt: skip
 BOUNDED = settings(
-    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 
