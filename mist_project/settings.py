@@ -39,6 +39,7 @@ MIST_KEEP_IMAGES_DAYS = env.int("MIST_KEEP_IMAGES_DAYS", default=90)
 MIST_BUILD_CACHE_MB = env.int("MIST_BUILD_CACHE_MB", default=5120)
 MIST_CLEANUP_HOURS = env.float("MIST_CLEANUP_HOURS", default=24.0)
 MIST_API_REQUESTS_PER_MINUTE = max(1, env.int("MIST_API_REQUESTS_PER_MINUTE", default=120))
+MIST_AUDIT_DAYS = env.int("MIST_AUDIT_DAYS", default=365)
 MIST_OUTPUT_LOG_MAX_MB = env.int("MIST_OUTPUT_LOG_MAX_MB", default=10)
 MIST_ENGINE = env.str("MIST_ENGINE", default="apps.engine.real")
 MIST_ENGINE_CONFIG = EngineConfig(
@@ -276,9 +277,16 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
+        "plain": {"format": "{asctime} {levelname} {name}{request_id}: {message}", "style": "{"},
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "filters": {"request_id": {"()": "apps.audit.logs.RequestIdFilter"}},
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "plain",
+            "filters": ["request_id"],
+        }
+    },
     "root": {"handlers": ["console"], "level": env.str("MIST_LOG_LEVEL", default="WARNING")},
     "loggers": {"mist": {"level": env.str("MIST_LOG_LEVEL", default="INFO")}},
 }

@@ -13,6 +13,7 @@ urlpatterns = [
     path("", include("apps.storage.urls")),
     path("", include("apps.api.urls")),
     path("api/", include("apps.api.api_urls")),
+    path("", include("apps.audit.urls")),
     path("admin/", admin.site.urls),
 ]
 

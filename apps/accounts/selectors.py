@@ -41,3 +41,8 @@ def invitations_visible_to(user: User) -> QuerySet[Invitation]:
 def owners() -> QuerySet[User]:
     """Those who may do everything, and can log in."""
     return User.objects.filter(role=InstanceRole.OWNER, is_active=True).order_by("id")
+
+
+def people() -> QuerySet[User, tuple[int, str]]:
+    """(id, name) of everybody with an account, by name."""
+    return User.objects.filter(deleted_at=None).order_by("name", "id").values_list("id", "name")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse
 
 from apps.accounts.client import client_address
+from apps.audit.logs import within_request
 from apps.audit.models import ActorKind
 from apps.audit.trail import Actor, acting_as
 
@@ -15,11 +16,13 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
 def audit_middleware(get_response: GetResponse) -> GetResponse:
-    """Give the request an id, which its answer and its audit events tell, and say who acts."""
+    """Give the request an id, which its answer, its lines in the log and its audit events tell,
+    and say who acts. An id that the request brings along is not looked at: whoever sends it could
+    make it somebody else's."""
 
     def answer(request: HttpRequest) -> HttpResponse:
         request_id = str(uuid.uuid4())
-        with acting_as(lambda: actor_of(request, request_id)):
+        with within_request(request_id), acting_as(lambda: actor_of(request, request_id)):
             response = get_response(request)
         response["X-Request-ID"] = request_id
         return response

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar, NoReturn
+
 from django.db import models
 from django.utils import timezone
 
@@ -16,9 +18,30 @@ class ActorKind(models.TextChoices):
     VISITOR = "visitor", "Not logged in"
 
 
+class OnlyAdded(Exception):
+    """An event was about to be changed or deleted."""
+
+    def __init__(self) -> None:
+        super().__init__("The audit trail is only added to; see apps.audit.retention.")
+
+
+class EventQuerySet(models.QuerySet["AuditEvent"]):
+    """Reads, and adds. The database refuses the rest as well (migration 0002)."""
+
+    def update(self, **kwargs: Any) -> NoReturn:
+        raise OnlyAdded
+
+    def bulk_update(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise OnlyAdded
+
+    def delete(self) -> NoReturn:
+        raise OnlyAdded
+
+
 class AuditEvent(models.Model):
     """One deed. It names people and things by number and by text and never by foreign key: it
-    stays what it was, readable, when they are gone. Rows are only ever added."""
+    stays what it was, readable, when they are gone. Rows are only ever added, and go when they
+    are old (`apps.audit.retention`)."""
 
     at = models.DateTimeField(default=timezone.now, editable=False)
     actor_kind = models.CharField(max_length=10, choices=ActorKind.choices)
@@ -42,15 +65,28 @@ class AuditEvent(models.Model):
     agent = models.CharField(max_length=300, blank=True, default="")
     request_id = models.CharField(max_length=36, blank=True, default="")
 
+    objects: ClassVar[models.Manager[AuditEvent]] = EventQuerySet.as_manager()
+
     class Meta:
-        ordering = ("-id",)
+        ordering = ("-at", "-id")
+        # Each ends in the order of the page, so a page of one filter and any span of time is read
+        # from one index, without a sort.
         indexes = (
-            models.Index(fields=("project_id", "-id"), name="audit_by_project"),
-            models.Index(fields=("actor_id", "-id"), name="audit_by_actor"),
-            models.Index(fields=("action", "-id"), name="audit_by_action"),
-            models.Index(fields=("thing_type", "thing_id", "-id"), name="audit_by_thing"),
-            models.Index(fields=("at",), name="audit_by_time"),
+            models.Index(fields=("-at", "-id"), name="audit_by_time"),
+            models.Index(fields=("project_id", "-at", "-id"), name="audit_by_project"),
+            models.Index(fields=("actor_id", "-at", "-id"), name="audit_by_actor"),
+            models.Index(fields=("actor_kind", "-at", "-id"), name="audit_by_kind"),
+            models.Index(fields=("action", "-at", "-id"), name="audit_by_action"),
+            models.Index(fields=("thing_type", "thing_id", "-at", "-id"), name="audit_by_thing"),
         )
 
     def __str__(self) -> str:
         return f"{self.actor_name}: {self.action} {self.thing_name}".rstrip()
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            raise OnlyAdded
+        super().save(*args, **{**kwargs, "force_insert": True})
+
+    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise OnlyAdded

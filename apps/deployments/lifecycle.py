@@ -14,6 +14,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from apps.accounts.models import User
+from apps.audit import trail
 from apps.deployments import events
 from apps.deployments.models import RUNNING, UNFINISHED, Deployment, PostDeploy, Status
 from apps.engine.errors import Cancelled
@@ -267,6 +268,8 @@ def request_repair(live: Deployment) -> bool:
             commit=live.commit,
             trigger=Deployment.Trigger.REPAIR,
         )
+        after = trail.facts(deployment, "trigger", "ref", "commit")
+        trail.record("deployment.request", deployment, after=after)
         _announce(deployment)
     return True
 

@@ -7,6 +7,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from apps.accounts.models import User
+from apps.audit.trail import facts, record
 from apps.deployments import events, lifecycle
 from apps.deployments.changes import same_source
 from apps.deployments.models import Deployment, Status
@@ -14,6 +15,8 @@ from apps.deployments.selectors import deployments_of, live_deployment, unfinish
 from apps.deployments.tasks import apply_wishes, run_deployments, wake
 from apps.engine.sources import check_ref
 from apps.projects.models import App
+
+_OF_REQUEST = ("trigger", "ref", "commit", "no_cache")
 
 
 def deployment_request(
@@ -24,11 +27,13 @@ def deployment_request(
     trigger: str = Deployment.Trigger.MANUAL,
     no_cache: bool = False,
     commit: str = "",
+    action: str = "deployment.request",
 ) -> Deployment:
     """Queue a deployment of `ref` (the app's branch when empty), or of the very `commit` that an
     earlier deployment found there.
 
-    An older request for the same that still waits is skipped: this one takes its place.
+    An older request for the same that still waits is skipped: this one takes its place. `action`
+    is what the audit trail calls it.
     Raises `InvalidSource` for a ref that is none.
     """
     wanted = check_ref(ref) if ref else app.branch
@@ -49,6 +54,7 @@ def deployment_request(
             older = older.filter(commit=commit)
         for waiting in older:
             lifecycle.move(waiting, Status.SKIPPED, failure=f"#{deployment.number} took its place.")
+        record(action, deployment, after=facts(deployment, *_OF_REQUEST))
         _queued(deployment)
     return deployment
 
@@ -63,9 +69,12 @@ def changes_apply(*, app: App, requested_by: User | None) -> Deployment:
     if waiting is not None:
         return waiting
     base = unfinished_deployment(app) or live_deployment(app)
-    if base is None or base.made_from is None or not same_source(base.made_from, app):
-        return deployment_request(app=app, requested_by=requested_by)
-    return deployment_request(app=app, requested_by=requested_by, ref=base.ref, commit=base.commit)
+    ref = commit = ""
+    if base is not None and base.made_from is not None and same_source(base.made_from, app):
+        ref, commit = base.ref, base.commit
+    return deployment_request(
+        app=app, requested_by=requested_by, ref=ref, commit=commit, action="deployment.apply"
+    )
 
 
 class NotKept(Exception):
@@ -101,13 +110,17 @@ def deployment_rollback(
             commit_author=fresh.commit_author,
             committed_at=fresh.committed_at,
         )
+        old = facts(deployment, "takes_old_variables", "commit")
+        record("deployment.rollback", deployment, after={"to": f"#{fresh.number}", **old})
         _queued(deployment)
     return deployment
 
 
 def deployment_pin(*, deployment: Deployment, pinned: bool) -> None:
     """Keep its image however many deployments come after it, or no longer."""
-    Deployment.objects.filter(pk=deployment.pk).update(is_pinned=pinned)
+    with transaction.atomic():
+        Deployment.objects.filter(pk=deployment.pk).update(is_pinned=pinned)
+        record("deployment.pin" if pinned else "deployment.unpin", deployment)
     events.deployment_changed(deployment_id=deployment.pk, app_id=deployment.app_id)
 
 
@@ -119,38 +132,48 @@ def _queued(deployment: Deployment) -> None:
 
 def deployment_cancel(*, deployment: Deployment, by: User | None) -> bool:
     """Ask it to end. False when it was over already."""
-    return lifecycle.cancel(deployment, by=by)
+    with transaction.atomic():
+        was = deployment.status
+        cancelled = lifecycle.cancel(deployment, by=by)
+        if cancelled:
+            record("deployment.cancel", deployment, before={"status": was})
+    return cancelled
 
 
 def app_stop(*, app: App) -> None:
     """The container is stopped and stays where it is."""
-    _wish(app, wanted=App.Wanted.STOPPED)
+    _wish(app, "app.stop", wanted=App.Wanted.STOPPED)
 
 
 def app_start(*, app: App) -> None:
     """The stopped container runs again, one too that ended by itself before it was stopped."""
     stopped = App.objects.filter(pk=app.pk, wanted=App.Wanted.STOPPED).exists()
-    _wish(app, wanted=App.Wanted.RUNNING, restart_requested=stopped)
+    _wish(app, "app.start", wanted=App.Wanted.RUNNING, restart_requested=stopped)
 
 
 def app_restart(*, app: App) -> None:
     """The same container, stopped and started."""
-    _wish(app, wanted=App.Wanted.RUNNING, restart_requested=True)
+    _wish(app, "app.restart", wanted=App.Wanted.RUNNING, restart_requested=True)
 
 
 def app_delete(*, app: App) -> None:
     """The app disappears from every page at once; containers, images, network, files and rows
     follow."""
-    _wish(app, deleted=True)
+    _wish(app, "app.delete", deleted=True)
 
 
 def app_publish(*, app: App) -> None:
-    """Its host names have changed: write its routes again."""
-    _wish(app)
+    """Its host names have changed: write its routes again. Whoever changed them records that."""
+    _wish(app, "")
 
 
 def _wish(
-    app: App, *, wanted: str = "", restart_requested: bool = False, deleted: bool = False
+    app: App,
+    action: str,
+    *,
+    wanted: str = "",
+    restart_requested: bool = False,
+    deleted: bool = False,
 ) -> None:
     fields: dict[str, object] = {"needs_apply": True, "wishes": F("wishes") + 1}
     if wanted:
@@ -161,5 +184,8 @@ def _wish(
         fields["deleted_at"] = timezone.now()
     with transaction.atomic():
         App.objects.filter(pk=app.pk).update(**fields)
+        if action:
+            before = facts(app, "repository", "branch") if deleted else {}
+            record(action, app, before=before)
         transaction.on_commit(lambda: wake(apply_wishes))
     app.refresh_from_db()

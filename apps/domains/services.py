@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import transaction
 
 from apps.accounts.models import User
+from apps.audit.trail import record
 from apps.deployments.services import app_publish
 from apps.domains.models import Domain
 from apps.domains.selectors import host_holder
@@ -33,6 +34,7 @@ def domain_add(*, app: App, host: str, created_by: User | None) -> Domain:
                 hint="Add a name of your own, for example shop.example.com.",
             )
         domain = Domain.objects.create(app=app, host=name, created_by=created_by)
+        record("domain.add", domain, name=f"{app} {domain}")
         app_publish(app=app)
     return domain
 
@@ -41,5 +43,6 @@ def domain_remove(*, domain: Domain) -> None:
     """The host name is free again; the app is not restarted."""
     with transaction.atomic():
         app = domain.app
+        record("domain.remove", domain, name=f"{app} {domain}")
         domain.delete()
         app_publish(app=app)

@@ -217,6 +217,7 @@ def variable_reveal(request: HttpRequest, project: str, app: str, pk: int) -> Ht
     variable = _variable(found, pk)
     if variable.is_locked:
         raise PermissionDenied(LOCKED)
+    services.variable_reveal(variable=variable)
     if _wants_part(request):
         return render(request, "_variable_value.html", {"variable": variable})
     return _environment_page(request, found, shown_pk=variable.pk)

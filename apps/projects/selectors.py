@@ -56,6 +56,12 @@ def role_in(user: User, project: str) -> ProjectRole | None:
     return None if role is None else ProjectRole(role)
 
 
+def people_in(project: Project) -> QuerySet[User, tuple[int, str]]:
+    """(id, name) of the project's members, by name."""
+    members = User.objects.filter(memberships__project=project)
+    return members.order_by("name", "id").values_list("id", "name")
+
+
 def roles_of(user: User) -> dict[int, ProjectRole]:
     """Project's id → the person's role there, from memberships alone."""
     rows = Membership.objects.filter(user=user).order_by().values_list("project_id", "role")

@@ -1,4 +1,5 @@
-"""Making and changing projects, apps and variables. Every write is one function."""
+"""Making and changing projects, apps and variables. Every write is one function, and leaves its
+event in the audit trail."""
 
 from __future__ import annotations
 
@@ -11,9 +12,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from apps.accounts.models import User
+from apps.audit.trail import facts, record
 from apps.deployments import events
 from apps.projects.models import App, EnvironmentVariable, HostPort, Project, Volume, address_label
 
+_OF_PORT = ("container_port", "reach")
 LOWEST_PORT = 1024
 """Of the server's ports, that apps may have: below are those of the system itself."""
 
@@ -21,7 +24,10 @@ LOWEST_PORT = 1024
 def project_create(*, slug: str, created_by: User | None) -> Project:
     """A project of that (already checked) name, owned by who makes it. Raises `IntegrityError`
     when the name is taken."""
-    return Project.objects.create(slug=slug, created_by=created_by, owner=created_by)
+    with transaction.atomic():
+        project = Project.objects.create(slug=slug, created_by=created_by, owner=created_by)
+        record("project.create", project)
+    return project
 
 
 def project_delete(*, project: Project) -> bool:
@@ -30,6 +36,7 @@ def project_delete(*, project: Project) -> bool:
     with transaction.atomic():
         if App.objects.filter(project=project).exists():
             return False
+        record("project.delete", project)
         project.delete()
     return True
 
@@ -59,16 +66,23 @@ def app_create(
             created_by=created_by,
             **settings,
         )
+        chosen = [name for name, value in settings.items() if value != getattr(App(), name)]
+        record("app.create", app, after=facts(app, "repository", "branch", *chosen))
         variables_save(app=app, values=variables or {}, changed_by=created_by)
     return app
 
 
 def app_update(*, app: App, **settings: Any) -> App:
     """Change settings; they count from the next deployment on."""
-    for name, value in settings.items():
-        setattr(app, name, value)
-    app.save(update_fields=list(settings))
-    _announce(app)
+    with transaction.atomic():
+        old = App.objects.select_for_update().get(pk=app.pk)
+        for name, value in settings.items():
+            setattr(app, name, value)
+        app.save(update_fields=list(settings))
+        before, after = facts(old, *settings), facts(app, *settings)
+        if before != after:
+            record("app.update", app, before=before, after=after)
+        _announce(app)
     return app
 
 
@@ -93,7 +107,7 @@ def variables_save(
         for name, value in values.items():
             old = known.get(name)
             if old is None:
-                EnvironmentVariable.objects.create(
+                new = EnvironmentVariable.objects.create(
                     app=app,
                     name=name,
                     value=value,
@@ -102,19 +116,40 @@ def variables_save(
                     is_locked=is_locked,
                     changed_by=changed_by,
                 )
+                _record_variable("variable.create", new, after={"used": new.scope})
             elif old.value != value:
                 old.value, old.changed_by, old.changed_at = value, changed_by, timezone.now()
                 old.save(update_fields=["value", "changed_by", "changed_at"])
+                _record_variable("variable.change", old, after={"value": "another one"})
             else:
                 continue
             changed += 1
         if remove_others:
-            gone = app.variables.exclude(name__in=list(values)).exclude(is_locked=True)
-            changed += gone.count()
-            gone.delete()
+            for gone in app.variables.exclude(name__in=list(values)).exclude(is_locked=True):
+                _record_variable("variable.delete", gone, before={"used": gone.scope})
+                gone.delete()
+                changed += 1
         if changed:
             _environment_changed(app)
     return changed
+
+
+def _record_variable(
+    action: str,
+    variable: EnvironmentVariable,
+    *,
+    before: Mapping[str, str] | None = None,
+    after: Mapping[str, str] | None = None,
+) -> None:
+    """Its name, its app and where it is used; never its value."""
+    name = f"{variable.app} {variable.name}"
+    record(action, variable, name=name, before=before, after=after)
+
+
+def variable_reveal(*, variable: EnvironmentVariable) -> str:
+    """The value, for a person to see: that they did is written down first."""
+    _record_variable("variable.reveal", variable)
+    return variable.value
 
 
 def variable_change(
@@ -128,17 +163,21 @@ def variable_change(
 ) -> None:
     """Change one variable; `value` None keeps the value. One that is locked stays so."""
     with transaction.atomic():
+        before, after = {"used": variable.scope}, dict[str, str]()
         if value is not None:
-            variable.value = value
+            variable.value, after["value"] = value, "another one"
         variable.at_runtime, variable.at_build = at_runtime, at_build
         variable.is_locked = variable.is_locked or is_locked
         variable.changed_by, variable.changed_at = changed_by, timezone.now()
         variable.save()
+        after["used"] = variable.scope
+        _record_variable("variable.change", variable, before=before, after=after)
         _environment_changed(variable.app)
 
 
 def variable_delete(*, variable: EnvironmentVariable) -> None:
     with transaction.atomic():
+        _record_variable("variable.delete", variable, before={"used": variable.scope})
         variable.delete()
         _environment_changed(variable.app)
 
@@ -151,6 +190,7 @@ def volume_add(*, app: App, name: str, path: str, created_by: User | None) -> Vo
     """
     with transaction.atomic():
         volume = Volume.objects.create(app=app, name=name, path=path, created_by=created_by)
+        record("volume.add", volume, name=f"{app} {volume}", after=facts(volume, "path"))
         _environment_changed(app)
     return volume
 
@@ -158,6 +198,8 @@ def volume_add(*, app: App, name: str, path: str, created_by: User | None) -> Vo
 def volume_remove(*, volume: Volume) -> None:
     """From the next deployment on it is not mounted any more. Its data stays."""
     with transaction.atomic():
+        name = f"{volume.app} {volume}"
+        record("volume.remove", volume, name=name, before=facts(volume, "path"))
         volume.delete()
         _environment_changed(volume.app)
 
@@ -193,6 +235,7 @@ def host_port_add(
             reach=reach,
             created_by=created_by,
         )
+        record("host_port.add", found, name=f"{app} {found}", after=facts(found, *_OF_PORT))
         _environment_changed(app)
     return found
 
@@ -200,6 +243,8 @@ def host_port_add(
 def host_port_remove(*, host_port: HostPort) -> None:
     """Another app may have it at once; the running version lets it go at the next deployment."""
     with transaction.atomic():
+        name = f"{host_port.app} {host_port}"
+        record("host_port.remove", host_port, name=name, before=facts(host_port, *_OF_PORT))
         host_port.delete()
         _environment_changed(host_port.app)
 

@@ -12,8 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from django.conf import settings
+from django.db import transaction
 from django.utils import timezone
 
+from apps.accounts.models import User
+from apps.audit.retention import events_forget
+from apps.audit.trail import record
 from apps.deployments.events import publish
 from apps.deployments.retention import drop_version
 from apps.engine.connect import get_engine
@@ -63,8 +67,20 @@ def tidy() -> None:
     if unfinished_cleanup() is None:
         if not cleanup_is_due():
             return
-        CleanUp.objects.create(trigger=CleanUp.Trigger.SCHEDULE)
+        cleanup_create(trigger=CleanUp.Trigger.SCHEDULE)
     clean_waiting()
+
+
+def cleanup_create(
+    *,
+    trigger: CleanUp.Trigger,
+    requested_by: User | None = None,
+    status: CleanUp.Status = CleanUp.Status.WAITING,
+) -> CleanUp:
+    with transaction.atomic():
+        row = CleanUp.objects.create(trigger=trigger, requested_by=requested_by, status=status)
+        record("clean_up.request", row, after={"how": trigger.label})
+    return row
 
 
 def clean(row: CleanUp) -> None:
@@ -73,6 +89,7 @@ def clean(row: CleanUp) -> None:
     row.save(update_fields=["status"])
     tell()
     try:
+        events_forget()
         found = take_inventory()
         _carry_out(row, plan_now(found), found)
         row.status = CleanUp.Status.DONE
@@ -83,11 +100,13 @@ def clean(row: CleanUp) -> None:
         row.status = CleanUp.Status.FAILED
         row.problem = f"Mist itself failed ({type(error).__name__}). Its log holds the details."
     row.finished_at = timezone.now()
-    row.save()
+    with transaction.atomic():
+        row.save()
+        what = counted(row.removed) or "nothing"
+        record("clean_up.finish", row, after={"removed": what, "freed (bytes)": row.freed})
     newest = CleanUp.objects.values_list("pk", flat=True)[:HISTORY]
     CleanUp.objects.exclude(pk__in=list(newest)).delete()
-    words = counted(row.removed) or "nothing"
-    logger.info("%s %s: %s removed, %d bytes freed", row, row.status, words, row.freed)
+    logger.info("%s %s: %s removed, %d bytes freed", row, row.status, what, row.freed)
     survey()
 
 

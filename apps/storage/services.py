@@ -8,7 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from apps.accounts.models import User
-from apps.storage.cleaning import clean, cleaning_lock, tell
+from apps.storage.cleaning import clean, cleaning_lock, cleanup_create, tell
 from apps.storage.models import CleanUp, Survey
 from apps.storage.selectors import unfinished_cleanup
 from apps.storage.tasks import clean_up, survey_storage
@@ -24,7 +24,7 @@ class AlreadyCleaning(Exception):
 def cleanup_request(*, requested_by: User | None) -> CleanUp:
     """Queue a clean-up; the one that waits or is at work already when there is one."""
     with transaction.atomic():
-        row = unfinished_cleanup() or CleanUp.objects.create(
+        row = unfinished_cleanup() or cleanup_create(
             trigger=CleanUp.Trigger.BUTTON, requested_by=requested_by
         )
         transaction.on_commit(clean_up.delay)
@@ -37,7 +37,7 @@ def cleanup_run(*, requested_by: User | None) -> CleanUp:
     with cleaning_lock() as held:
         if not held:
             raise AlreadyCleaning("Another clean-up is at work. Try again in a moment.")
-        row = CleanUp.objects.create(
+        row = cleanup_create(
             trigger=CleanUp.Trigger.COMMAND,
             status=CleanUp.Status.RUNNING,
             requested_by=requested_by,

@@ -85,13 +85,14 @@ PAGES = (
     ("server", "Server", "server"),
     ("hard-drive", "Storage and clean-up", "storage"),
     ("users", "Users", "users"),
+    ("scroll-text", "Audit", "audit"),
     ("settings-2", "Settings", "settings"),
     ("user", "Account", "account"),
     ("plus", "New project", "project_new"),
 )
 
 
-STAFF_PAGES = frozenset({"settings", "storage", "server", "users", "project_new"})
+STAFF_PAGES = frozenset({"settings", "storage", "server", "users", "audit", "project_new"})
 
 
 def pages(user: User) -> list[Item]:

@@ -106,6 +106,7 @@ GROUPS: tuple[tuple[str, str, tuple[Setting, ...]], ...] = (
         _s("MIST_CLEANUP_HOURS", "Time between clean-ups, 0 for only by hand", "24", unit="h"),
         _s("MIST_BUILD_CACHE_MB", "Build cache that a clean-up leaves in the engine", "5120",
            unit="MB"),
+        _s("MIST_AUDIT_DAYS", "How long the audit trail is kept, 0 for ever", "365", unit="days"),
         _s("MIST_DATA_DIR", "Database, keys, logs, mirrors, routes", "/var/lib/mist"),
         _s("DATABASE_URL", "Database", "SQLite in the data directory", "DATABASE"),
         _s("REDIS_URL", "Broker and live messages of a Mist in several processes", "none"),

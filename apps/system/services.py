@@ -15,6 +15,7 @@ from django.db import transaction
 
 from apps.accounts.models import User
 from apps.accounts.selectors import anyone_exists
+from apps.audit.trail import facts, record
 from apps.deployments.models import Deployment
 from apps.deployments.services import deployment_request
 from apps.engine.locks import file_lock
@@ -71,7 +72,7 @@ def setup_claim(*, token: str, email: str, name: str, password: str, host: str =
     with _one_at_a_time():
         if not is_setup_token(token):
             return None
-        user = _administrator(email, name, password)
+        user = _administrator(email, name, password, "instance.claim")
         remember_name(host)
         return user
 
@@ -80,12 +81,13 @@ def administrator_create(*, email: str, name: str, password: str) -> User:
     """Make an administrator; the set-up link ends with the first one. Raises `IntegrityError`
     when the address has an account already."""
     with _one_at_a_time():
-        return _administrator(email, name, password)
+        return _administrator(email, name, password, "user.create")
 
 
-def _administrator(email: str, name: str, password: str) -> User:
+def _administrator(email: str, name: str, password: str, action: str) -> User:
     with transaction.atomic():
         user = User.objects.create_superuser(email, password, name=name)
+        record(action, user, name=email, after=facts(user, "email", "name", "role"))
     _token_file().unlink(missing_ok=True)
     return user
 

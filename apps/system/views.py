@@ -29,6 +29,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from apps.accounts.forms import SetupForm
 from apps.accounts.models import InstanceRole, User
 from apps.accounts.selectors import anyone_exists
+from apps.audit.logs import request_id
 from apps.engine.errors import InvalidSource, SecretsUnreadable
 from apps.engine.git_http import BodyTooLarge, respond
 from apps.engine.samples import ensure_sample_repository
@@ -182,7 +183,7 @@ def broken(request: HttpRequest) -> HttpResponse:
 
     Nothing here may ask the database, so the page is drawn without the request.
     """
-    context = {"theme": request.COOKIES.get("mist_theme", "")}
+    context = {"theme": request.COOKIES.get("mist_theme", ""), "request_id": request_id()}
     if isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
         connection.close()
         return HttpResponse(

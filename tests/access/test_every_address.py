@@ -114,6 +114,10 @@ TABLE = {
     "app_usage": VIEWER,
     "storage": ADMIN,
     "storage_clean": ADMIN,
+    "audit": ADMIN,
+    "audit_export": ADMIN,
+    "project_audit": MANAGER,
+    "project_audit_export": MANAGER,
 }
 ALLOWED = {
     EVERYBODY: set(PEOPLE),

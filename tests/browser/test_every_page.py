@@ -86,6 +86,12 @@ PAGES: dict[str, dict[str, str]] = {
     "settings": {"settings": "/settings/"},
     "storage": {"storage": "/storage/"},
     "server": {"server": "/server/"},
+    "audit": {
+        "audit": "/audit/",
+        "audit-filtered": "/audit/?q=web&action=app.create",
+        "audit-none": "/audit/?q=zebra",
+    },
+    "project_audit": {"project-audit": "/projects/shop/audit/"},
     "account": {"account": "/account/"},
     "users": {"users": "/users/", "users-none": "/users/?q=zebra"},
     "user": {"user": "/users/3/", "user-oneself": "/users/1/"},
@@ -253,6 +259,17 @@ def test_what_opens_on_a_page_is_accessible_too(
     person.locator("#confirm h2").wait_for()
     wrong += inspect(person, "confirm", theme, device)
     assert wrong == []
+
+
+@pytest.mark.parametrize(("theme", "device", "size"), LOOKS)
+def test_an_audit_event_unfolds(
+    person: Page, filled: Pages, theme: str, device: str, size: tuple[int, int]
+) -> None:
+    look(person, theme, size)
+    person.goto(f"{filled.url}/audit/?action=app.create")
+    person.locator("details[id^=event-] summary").first.click()
+    person.get_by_role("link", name="All about").first.wait_for()
+    assert inspect(person, "audit-open", theme, device) == []
 
 
 @pytest.mark.parametrize(("theme", "device", "size"), LOOKS)

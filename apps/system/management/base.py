@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import pwd
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from django.db.utils import DatabaseError
 from django.forms import BaseForm
 
 from apps.accounts.models import InstanceRole, User
+from apps.audit.models import ActorKind
+from apps.audit.trail import MIST, Actor, acting_as
 from apps.engine import process
 from apps.engine.errors import EngineError
 from apps.projects.models import App
@@ -33,8 +36,12 @@ class MistCommand(BaseCommand):
     requires_system_checks = ()
     json_output = False
     """Whether the command prints data and so knows --json."""
+    is_mist_itself = False
+    """Whether what happens meanwhile is no deed of whoever typed the command."""
+    name = ""
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        self.name = subcommand
         return super().create_parser("mist", subcommand, **kwargs)
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -43,7 +50,8 @@ class MistCommand(BaseCommand):
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         try:
-            return super().execute(*args, **options)
+            with acting_as(MIST if self.is_mist_itself else on_command_line(self.name)):
+                return super().execute(*args, **options)
         except EngineError as error:
             lines = [error.sentence, error.hint, error.detail]
             raise CommandError("\n".join(line for line in lines if line)) from error
@@ -62,6 +70,18 @@ class MistCommand(BaseCommand):
 
     def print_json(self, data: object) -> None:
         self.say(json.dumps(data, cls=DjangoJSONEncoder, indent=2))
+
+
+def on_command_line(command: str) -> Actor:
+    """Who types commands on the server has no account in Mist: the name is the system's. Who used
+    sudo is named by it; only root could have said something else."""
+    user = os.environ.get("SUDO_USER") if os.geteuid() == 0 else None
+    if not user:
+        try:
+            user = pwd.getpwuid(os.geteuid()).pw_name
+        except KeyError:
+            user = f"user {os.geteuid()}"  # a container may run as one that has no name
+    return Actor(ActorKind.SYSTEM, name=f"{user} on the server", via=f"./mist {command}".strip())
 
 
 def database_problem(error: DatabaseError) -> str:

@@ -20,6 +20,7 @@ class Command(MistCommand):
         "Serve, with everything set up already (by ./mist up). With REDIS_URL the parts can be "
         "processes of their own: serve web, serve worker, serve beat, serve watcher."
     )
+    is_mist_itself = True
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("role", nargs="?", default="all", choices=[str(r) for r in Role])

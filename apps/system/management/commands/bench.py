@@ -24,6 +24,7 @@ from apps.engine.bench import bare_deployment, cpu_seconds, resident_mb, run_pro
 from apps.projects.models import App
 from apps.system.management import bench_logs
 from apps.system.management.base import MistCommand, mist_pid
+from apps.system.management.bench_audit import measure_audit
 from apps.system.management.bench_load import Load, visit
 from apps.system.management.bench_metrics import measure_rounds
 from apps.system.management.bench_world import fill, log_in
@@ -33,7 +34,7 @@ from apps.system.services import demo_start
 
 PEOPLE = 100
 RATE = 20.0
-PARTS = ("start", "idle", "pages", "deployments", "metrics", "logs", "lighthouse")
+PARTS = ("start", "idle", "pages", "deployments", "metrics", "logs", "lighthouse", "audit")
 
 
 class Command(MistCommand):
@@ -69,6 +70,8 @@ class Command(MistCommand):
                 found["pages"] = _pages(options["seconds"])
             if "metrics" in parts:
                 found["metrics"] = _metrics()
+            if "audit" in parts:
+                found["audit"] = measure_audit()
         finally:
             run_mist("down", "--proxy")
             shutil.rmtree(settings.MIST_DATA_DIR, ignore_errors=True)

@@ -1,0 +1,33 @@
+"""The id of the request at work, in every line that Mist writes to its log meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from contextvars import ContextVar
+
+_request: ContextVar[str] = ContextVar("audit_request", default="")
+
+
+def request_id() -> str:
+    """Of the request at work here and now; empty outside one."""
+    return _request.get()
+
+
+@contextlib.contextmanager
+def within_request(identity: str) -> Iterator[None]:
+    token = _request.set(identity)
+    try:
+        yield
+    finally:
+        _request.reset(token)
+
+
+class RequestIdFilter(logging.Filter):
+    """Gives each record `request_id`: ` [id]`, or nothing outside a request."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        identity = request_id()
+        record.request_id = f" [{identity}]" if identity else ""
+        return True

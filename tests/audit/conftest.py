@@ -1,0 +1,22 @@
+"""An audit trail to read."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from apps.audit.models import ActorKind, AuditEvent
+
+
+@pytest.fixture
+def now() -> dt.datetime:
+    return timezone.now()
+
+
+def event(**fields: Any) -> AuditEvent:
+    """One event as it may have been recorded."""
+    plain = {"actor_kind": ActorKind.USER, "actor_id": 1, "actor_name": "Alice Archer"}
+    return AuditEvent.objects.create(**{**plain, "action": "app.update", **fields})

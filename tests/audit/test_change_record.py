@@ -1,0 +1,393 @@
+"""Every address that changes or reveals something leaves its event, and the right one.
+
+The table says what each leaves. An address that takes a POST and is missing here fails, and so does
+one that says it changes nothing and does.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.conf import settings
+from django.test import Client
+from django.urls import reverse
+
+from apps.accounts.invitation_services import Invited, invitation_create
+from apps.accounts.models import InstanceRole, User
+from apps.api.services import token_create
+from apps.audit.models import ActorKind, AuditEvent
+from apps.audit.planning import ACTIONS
+from apps.audit.trail import record
+from apps.deployments.models import Status
+from apps.deployments.services import app_stop, deployment_request
+from apps.domains.services import domain_add
+from apps.engine.fake import FakeEngine
+from apps.projects import services
+from apps.projects.forms import AppForm
+from apps.projects.models import App, Membership, Project, ProjectRole
+from apps.projects.shared_services import shared_variable_save
+from apps.system.services import setup_token
+from tests.access.test_every_address import addresses
+from tests.conftest import PASSWORD
+from tests.deployments.test_deployment_run import deploy
+
+SECRET = "hunter2-and-a-half"
+APP = {"project": "shop", "app": "web"}
+ONE = {**APP, "pk": 1}
+LIVE = {**APP, "number": 1}
+
+
+@dataclass(frozen=True)
+class Post:
+    """One request that succeeds, and the events that it leaves."""
+
+    leaves: tuple[str, ...]
+    thing: str = ""
+    at: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
+    first: Callable[[App], object] | None = None
+    """What has to be done before it."""
+
+
+def _settings(**changes: object) -> dict[str, Any]:
+    """The settings form as the page sends it, with these changes."""
+    names = [name for name in AppForm.base_fields if name != "slug"]
+    values = {name: getattr(App.objects.get(slug="web"), name) for name in names}
+    return {name: "" if value is None else value for name, value in (values | changes).items()}
+
+
+def _nobody_yet(app: App) -> None:
+    User.objects.all().delete()
+
+
+def _no_apps(app: App) -> None:
+    App.objects.all().delete()
+
+
+def _waits(app: App) -> None:
+    deployment_request(app=app, requested_by=None)
+
+
+def _bob(**fields: Any) -> User:
+    return User.objects.create_user("bob@example.com", name="Bob", **fields)
+
+
+def _member(role: ProjectRole = ProjectRole.VIEWER) -> Membership:
+    return Membership.objects.create(project=Project.objects.get(), user=_bob(), role=role)
+
+
+def _alice_too(app: App) -> None:
+    bob = _member(ProjectRole.ADMIN).user
+    app.project.owner = bob
+    app.project.save()
+    alice = User.objects.get(name="Alice Archer")
+    Membership.objects.create(project=app.project, user=alice, role=ProjectRole.ADMIN)
+
+
+def _invited(project: Project | None = None, email: str = "dora@example.com") -> Invited:
+    return invitation_create(
+        email=email,
+        role=InstanceRole.MEMBER,
+        by=None,
+        project=project,
+        project_role=ProjectRole.VIEWER if project else None,
+    )
+
+
+def _token() -> object:
+    return token_create(user=User.objects.get(), name="CI", scopes=("read",))
+
+
+def _shared() -> object:
+    return shared_variable_save(
+        project=Project.objects.get(), name="SHARED", value=SECRET, is_locked=False, changed_by=None
+    )
+
+
+NOTHING = ()
+POSTS: dict[str, Post | Callable[[], Post]] = {
+    "demo_start": Post(
+        ("project.create", "app.create", "deployment.request"), "demo/hello #1"
+    ),
+    "setup": lambda: Post(
+        ("instance.claim",), "zoe@example.com", {"token": setup_token()},
+        {"email": "zoe@example.com", "name": "Zoe", "password": PASSWORD + SECRET}, _nobody_yet,
+    ),
+    "account": Post(("user.update",), "alice@example.com", data={"form": "name", "name": "Alice B"}),
+    "project_new": Post(("project.create",), "depot", data={"slug": "depot"}),
+    "project_delete": Post(("project.delete",), "shop", {"project": "shop"}, first=_no_apps),
+    "app_new": lambda: Post(
+        ("app.create",), "shop/api", {"project": "shop"}, _settings() | {"slug": "api"}
+    ),
+    "variable_save": Post(
+        ("variable.create",), "shop/web TOKEN", APP,
+        {"name": "TOKEN", "value": SECRET, "at_runtime": "on"},
+    ),
+    "environment_paste": Post(
+        ("variable.create", "variable.change"), "shop/web KEY", APP,
+        {"text": f"TOKEN={SECRET}\nKEY={SECRET}"},
+    ),
+    "variable_reveal": Post(("variable.reveal",), "shop/web KEY", ONE),
+    "variable_delete": Post(("variable.delete",), "shop/web KEY", ONE),
+    "app_settings": lambda: Post(
+        ("app.update",), "shop/web", APP, _settings(branch="next", memory_mb=256)
+    ),
+    "volume_add": Post(
+        ("volume.add",), "shop/web more", APP, {"name": "more", "path": "/more"}
+    ),
+    "volume_remove": Post(("volume.remove",), "shop/web data", ONE),
+    "host_port_add": Post(
+        ("host_port.add",), "shop/web 25566/tcp", APP,
+        {"port": "25566", "protocol": "tcp", "container_port": "1", "reach": "local"},
+    ),
+    "host_port_remove": Post(("host_port.remove",), "shop/web 25565/tcp", ONE),
+    "app_delete": Post(("app.delete",), "shop/web", APP, {"confirm": "shop/web"}),
+    "app_deploy": Post(("deployment.request",), "shop/web #2", APP),
+    "app_apply": Post(("deployment.apply",), "shop/web #2", APP),
+    "app_stop": Post(("app.stop",), "shop/web", APP),
+    "app_start": Post(
+        ("app.start",), "shop/web", APP, first=lambda app: app_stop(app=app)
+    ),
+    "app_restart": Post(("app.restart",), "shop/web", APP),
+    "deployment_rollback": Post(("deployment.rollback",), "shop/web #3", LIVE, first=deploy),
+    "deployment_pin": Post(("deployment.pin",), "shop/web #1", LIVE, {"pinned": "on"}),
+    "deployment_cancel": Post(
+        ("deployment.cancel",), "shop/web #2", {**APP, "number": 2}, first=_waits
+    ),
+    "app_domains": Post(
+        ("domain.add",), "shop/web new.example.com", APP, {"host": "new.example.com"}
+    ),
+    "domain_delete": Post(("domain.remove",), "shop/web shop.example.com", ONE),
+    "storage_clean": Post(("clean_up.request",), "Clean-up 1"),
+    "audit_export": Post(("audit.export",), "this Mist", data={"format": "csv"}),
+    "project_audit_export": Post(
+        ("audit.export",), "shop", {"project": "shop"}, {"format": "json"}
+    ),
+    # People, invitations, tokens and shared variables.
+    "user": lambda: Post(
+        ("user.update",), "bob@example.com", {"user": _bob().pk}, {"name": "Bob Baker", "role": "admin"}
+    ),
+    "user_deactivate": lambda: Post(("user.deactivate",), "bob@example.com", {"user": _bob().pk}),
+    "user_activate": lambda: Post(
+        ("user.activate",), "bob@example.com", {"user": _bob(is_active=False).pk}
+    ),
+    "user_delete": lambda: Post(("user.delete",), "bob@example.com", {"user": _bob().pk}, {"heir": "alice@example.com"}),
+    "invitations": Post(
+        ("invitation.create",), "", data={"email": "dora@example.com", "role": "member"}
+    ),
+    "invitation_revoke": lambda: Post(
+        ("invitation.revoke",), "", {"invitation": _invited().invitation.pk}
+    ),
+    "member_invitation_revoke": lambda: Post(
+        ("invitation.revoke",), "",
+        {"project": "shop", "invitation": _invited(Project.objects.get()).invitation.pk},
+    ),
+    "members": lambda: Post(
+        ("member.add",), _bob().email, {"project": "shop"},
+        {"email": "bob@example.com", "role": "viewer"},
+    ),
+    "member_role": lambda: Post(
+        ("member.change",), "", {"project": "shop", "member": _member().pk},
+        {"role": "developer"},
+    ),
+    "member_remove": lambda: Post(
+        ("member.remove",), "", {"project": "shop", "member": _member().pk}
+    ),
+    "project_leave": lambda: Post(
+        ("member.leave",), "", {"project": "shop"}, first=_alice_too
+    ),
+    "project_transfer": lambda: Post(
+        ("project.transfer",), "shop", {"project": "shop"},
+        {"email": _member(ProjectRole.ADMIN).user.email},
+    ),
+    "account_tokens": Post(
+        ("token.create",), "", data={"name": "CI", "scopes": ["deploy"], "expires": "30"}
+    ),
+    "account_token_revoke": Post(("token.revoke",), "", {"pk": 1}, first=lambda app: _token()),
+    "token_revoke": Post(("token.revoke",), "", {"pk": 1}, first=lambda app: _token()),
+    "shared_variable_save": Post(
+        ("shared_variable.create",), "TOKEN", {"project": "shop"},
+        {"name": "TOKEN", "value": SECRET},
+    ),
+    "shared_variable_reveal": Post(
+        ("shared_variable.reveal",), "", {"project": "shop", "pk": 1}, first=lambda app: _shared()
+    ),
+    "shared_variable_delete": Post(
+        ("shared_variable.delete",), "", {"project": "shop", "pk": 1}, first=lambda app: _shared()
+    ),
+    "invitation_join": lambda: Post(
+        ("invitation.accept",), "", {},
+        {"token": _invited(email="alice@example.com").link.rstrip("/").rpartition("/")[2]},
+    ),
+    "environment_export": Post(("environment.export",), "shop/web", APP),
+    # What a person sees, not what Mist does: no change of anything that others share.
+    "theme": Post(NOTHING, data={"theme": "dark"}),
+    "shortcuts": Post(NOTHING, data={"shortcuts": "on"}),
+    # Read by Git with POST.
+    "sample_repository": Post(NOTHING, at={"name": "hello", "rest": "git-upload-pack"}),
+    "login": Post(NOTHING, data={"email": "alice@example.com", "password": PASSWORD}),
+    "logout": Post(NOTHING),
+}  # fmt: skip
+UNSEEN = {"session", "auditevent", "migration", "logentry"}
+"""Tables whose rows are no change of their own."""
+NAMES = sorted(str(pattern.name) for pattern in addresses())
+
+
+@pytest.fixture
+def inside(fake: FakeEngine, web: App, alice: User, client: Client) -> Client:
+    services.variables_save(app=web, values={"KEY": "value"}, changed_by=alice)
+    services.volume_add(app=web, name="data", path="/data", created_by=alice)
+    services.host_port_add(
+        app=web, port=25_565, protocol="tcp", container_port=1, reach="local", created_by=alice
+    )
+    domain_add(app=web, host="shop.example.com", created_by=alice)
+    assert deploy(web).status == Status.LIVE
+    client.force_login(alice)
+    client.get("/")  # what a first visit writes is written
+    return client
+
+
+def rows() -> dict[str, list[tuple[Any, ...]]]:
+    """Everything in the database but what is no change of its own."""
+    return {
+        model.__name__: sorted(model._base_manager.values_list(), key=str)
+        for model in apps.get_models()
+        if model._meta.model_name not in UNSEEN
+    }
+
+
+def newer_than(pk: int) -> list[AuditEvent]:
+    return list(AuditEvent.objects.filter(pk__gt=pk).order_by("pk"))
+
+
+def last_event() -> int:
+    return AuditEvent.objects.values_list("pk", flat=True).order_by("-pk").first() or 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_change_leaves_its_event(name: str, inside: Client, web: App, alice: User) -> None:
+    [pattern] = [p for p in addresses() if p.name == name]
+    if name not in POSTS:
+        given: dict[str, object] = {"project": "shop", "app": "web", "token": "x"}
+        given |= dict.fromkeys(("number", "pk", "user", "member", "invitation"), 1)
+        kwargs = {key: given[key] for key in pattern.pattern.converters}
+        answer = inside.post(reverse(name, kwargs=kwargs))
+        assert answer.status_code == 405, f"Say in POSTS what a POST to {name} leaves."
+        return
+    found = POSTS[name]
+    if not isinstance(found, Post):
+        if name == "setup":
+            _nobody_yet(web)
+        found = found()
+    if found.first is not None:
+        found.first(web)
+    before, last = rows(), last_event()
+    answer = inside.post(
+        reverse(name, kwargs=found.at), found.data, HTTP_USER_AGENT="Lynx", REMOTE_ADDR="192.0.2.7"
+    )
+    assert answer.status_code < 400 or name == "sample_repository", answer.content.decode()[-500:]
+    events = newer_than(last)
+    assert [event.action for event in events] == list(found.leaves)
+    if not events:
+        same = rows()
+        for table in {"User"} & same.keys():  # its last log-in
+            before.pop(table), same.pop(table)
+        assert same == before, f"{name} changes something and leaves no event"
+        return
+    reveals = {"reveal", "export"} & {event.action.partition(".")[2] for event in events}
+    assert rows() != before or reveals
+    assert not found.thing or found.thing in [event.thing_name for event in events]
+    assert {event.action for event in events} <= set(ACTIONS)
+    for event in events:
+        who = (ActorKind.VISITOR, None) if name == "setup" else (ActorKind.USER, alice.pk)
+        assert (event.actor_kind, event.actor_id) == who
+        assert (event.address, event.agent) == ("192.0.2.7", "Lynx")
+        assert event.request_id == answer["X-Request-ID"]
+        facts = f"{event.before}{event.after}{event.thing_name}"
+        assert SECRET not in facts
+        assert PASSWORD not in facts
+        if "project" in found.at:
+            assert event.project_name == "shop"
+
+
+def test_the_table_has_no_address_that_is_gone() -> None:
+    assert set(POSTS) <= set(NAMES)
+
+
+def test_a_setting_has_its_value_before_and_after(inside: Client) -> None:
+    inside.post("/projects/shop/apps/web/settings/", _settings(branch="next", memory_mb=256))
+    event = AuditEvent.objects.get(action="app.update")
+    assert event.before == {"branch": "main", "memory_mb": 512}
+    assert event.after == {"branch": "next", "memory_mb": 256}
+
+
+def test_what_was_saved_unchanged_is_no_event(inside: Client) -> None:
+    last = last_event()
+    inside.post("/projects/shop/apps/web/settings/", _settings())
+    inside.post("/account/", {"form": "name", "name": "Alice Archer"})
+    assert newer_than(last) == []
+
+
+def test_an_event_can_be_read_when_its_thing_is_gone(inside: Client, web: App) -> None:
+    app_id, project = web.pk, web.project
+    inside.post("/projects/shop/apps/web/delete/", {"confirm": "shop/web"})
+    App.objects.all().delete()
+    Project.objects.all().delete()
+    event = AuditEvent.objects.get(action="app.delete")
+    assert (event.thing_type, event.thing_id, event.thing_name) == ("app", app_id, "shop/web")
+    assert (event.project_id, event.project_name) == (project.pk, "shop")
+    assert event.before == {"repository": web.repository, "branch": "main"}
+
+
+def test_a_password_is_set_without_a_trace_of_it(inside: Client) -> None:
+    new = "another-correct-horse"
+    inside.post("/account/", {"form": "password", "current": PASSWORD, "new": new})
+    event = AuditEvent.objects.get(action="user.set_password")
+    assert (event.thing_name, event.before, event.after) == ("alice@example.com", {}, {})
+
+
+def test_a_change_that_is_rolled_back_leaves_no_event(inside: Client) -> None:
+    last = last_event()
+    taken = {"port": "25565", "protocol": "tcp", "container_port": "2", "reach": "local"}
+    inside.post("/projects/shop/apps/web/settings/ports/add/", taken)
+    assert newer_than(last) == []
+
+
+RECORDERS = {"record", "_record_variable", "_wish", "_administrator"}
+
+
+def recorded_actions() -> set[str]:
+    """The actions that are written in the code as arguments of what records."""
+    found = set()
+    for path in Path(settings.BASE_DIR, "apps").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call):
+                name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+                given = [k.value for k in node.keywords if k.arg == "action"]
+                given += node.args if name in RECORDERS else []
+            elif isinstance(node, ast.arguments):
+                given = [one for one in node.kw_defaults if one is not None]
+            else:
+                continue
+            for part in (inner for one in given for inner in ast.walk(one)):
+                text = getattr(part, "value", None)
+                if isinstance(text, str) and re.fullmatch(r"[a-z_]+\.[a-z_]+", text):
+                    found.add(text)
+    return found
+
+
+def test_every_action_in_the_code_has_words() -> None:
+    """And no words are left of an action that is gone."""
+    assert sorted(ACTIONS) == sorted(recorded_actions())
+
+
+def test_it_costs_one_insert(inside: Client, django_assert_num_queries: Any, web: App) -> None:
+    with django_assert_num_queries(1):
+        record("app.update", web, before={"branch": "a"}, after={"branch": "b"})
