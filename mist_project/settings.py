@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
 
 from apps.engine.data import EngineConfig
 from mist_project import __version__
@@ -70,6 +73,33 @@ else:
 EMAIL_TIMEOUT = 20
 DEFAULT_FROM_EMAIL = MIST_EMAIL_FROM or "mist@localhost"
 
+# ------------------------------------------------------------------------------------- signing in
+
+MIST_REQUIRE_2FA = env.str("MIST_REQUIRE_2FA", default="").strip().lower()
+if MIST_REQUIRE_2FA not in ("", "admins", "everyone"):
+    raise ImproperlyConfigured("MIST_REQUIRE_2FA is empty, admins or everyone.")
+# Mist's own Traefik is trusted besides: it is on this machine, or is MIST_PROXY_HOST.
+MIST_TRUSTED_PROXIES = env.list("MIST_TRUSTED_PROXIES", default=["127.0.0.0/8", "::1/128"])
+for _network in MIST_TRUSTED_PROXIES:
+    try:
+        ipaddress.ip_network(_network, strict=False)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"MIST_TRUSTED_PROXIES: {error}") from error
+PASSWORD_RESET_TIMEOUT = 3600
+ACCOUNT_ADAPTER = "apps.accounts.adapters.AccountAdapter"
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_USER_DISPLAY = str
+MFA_ADAPTER = "apps.accounts.adapters.FactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+# A passkey stands for password and second factor, so it always asks for a finger, a face or a PIN.
+MFA_WEBAUTHN_USER_VERIFICATION = "required"
+MFA_RECOVERY_CODE_COUNT = 10
+# One step to either side for clocks that differ (RFC 6238, 5.2); a code counts once all the same.
+MFA_TOTP_TOLERANCE = 1
+
 # ---------------------------------------------------------------------------------------- Django
 
 MIST_KEY_FILE = MIST_DATA_DIR / "encryption.key"
@@ -106,6 +136,9 @@ INSTALLED_APPS = [
     "mist_project",
     "channels",
     "django_htmx",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -126,6 +159,8 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "apps.api.middleware.token_middleware",
     "apps.audit.middleware.audit_middleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "apps.accounts.sessions.session_middleware",
     "apps.accounts.middleware.AccessMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -190,6 +225,8 @@ MIST_HTTPS = MIST_URL.startswith("https://")
 COOKIE_PREFIX = "__Host-" if MIST_HTTPS else ""
 SESSION_COOKIE_NAME = f"{COOKIE_PREFIX}mist_session"
 SESSION_COOKIE_SECURE = MIST_HTTPS
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 14 * 86400
 CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}mist_csrf"
 CSRF_COOKIE_SECURE = MIST_HTTPS

@@ -13,6 +13,11 @@
         headers: { "HX-Request": "true" },
         redirect: "error",
       });
+      const elsewhere = answer.headers.get("HX-Redirect"); // To confirm who it is, or to log in.
+      if (elsewhere) {
+        location.assign(elsewhere);
+        return;
+      }
       if (answer.status !== 200) throw new Error(`HTTP ${answer.status}`);
       const html = await answer.text();
       button.removeAttribute("aria-busy");

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import django.contrib.auth.admin  # noqa: F401 - registers Group, which is taken out below
+from allauth.account.admin import EmailAddress
+from allauth.mfa.admin import Authenticator
+from allauth.usersessions.admin import UserSession
 from django.contrib import admin
 from django.contrib.auth.models import Group
 from django.contrib.auth.views import redirect_to_login
@@ -13,8 +16,8 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
 
-from apps.accounts.models import Invitation, User
-from apps.accounts.read_only import LookOnly
+from apps.accounts.models import Allowance, Invitation, User
+from apps.accounts.read_only import LookOnly, ReadOnly
 from apps.projects.access import EVERYBODY, allow
 
 
@@ -31,6 +34,8 @@ admin.site.site_header = "Mist"
 admin.site.site_title = "Mist"
 admin.site.index_title = "All data"
 admin.site.unregister(Group)
+# Not used here, or shown below without what they hold.
+admin.site.unregister([EmailAddress, Authenticator, UserSession])
 
 
 @admin.register(User)
@@ -64,3 +69,21 @@ class InvitationAdmin(LookOnly):
     list_select_related = ("project", "created_by")
     search_fields = ("email", "project__slug")
     exclude = ("token_digest",)
+
+
+@admin.register(Authenticator)
+class FactorAdmin(LookOnly):
+    list_display = ("user", "type", "created_at", "last_used_at")
+    list_filter = ("type",)
+    fields = ("user", "type", "created_at", "last_used_at")
+
+
+@admin.register(UserSession)
+class SessionAdmin(LookOnly):
+    list_display = ("user", "ip", "user_agent", "created_at", "last_seen_at")
+    fields = ("user", "ip", "user_agent", "created_at", "last_seen_at")
+
+
+@admin.register(Allowance)
+class AllowanceAdmin(ReadOnly):
+    list_display = ("key", "full_at")

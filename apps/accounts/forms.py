@@ -93,3 +93,70 @@ class PasswordForm(forms.Form):
         new = str(self.cleaned_data["new"])
         validate_password(new, self.user)
         return new
+
+
+class CodeForm(forms.Form):
+    """A code of an app, or a recovery code."""
+
+    code = forms.CharField(
+        max_length=40,
+        error_messages={"required": "Type the code."},
+        widget=forms.TextInput(
+            attrs={
+                "autocomplete": "one-time-code",
+                "inputmode": "numeric",
+                "spellcheck": "false",
+                "data-size": "lg",
+            }
+        ),
+    )
+
+
+class ConfirmForm(forms.Form):
+    """The password again, by who is logged in."""
+
+    password = password_field("Password", "current-password")
+
+
+class PasskeyForm(forms.Form):
+    """A passkey that a browser has made."""
+
+    name = forms.CharField(
+        label="Name",
+        max_length=60,
+        initial="Passkey",
+        help_text="So that you know it again, for example the device it is kept on.",
+        error_messages={"required": "Name it, for example Work laptop."},
+    )
+    credential = forms.JSONField(
+        widget=forms.HiddenInput,
+        error_messages={"required": "The browser made no passkey. Try again."},
+    )
+
+
+class ForgottenForm(forms.Form):
+    """Whose password is to be set anew."""
+
+    email = forms.EmailField(
+        max_length=254,
+        error_messages={
+            "required": "Type your email address.",
+            "invalid": "An email address looks like ingrid@example.com.",
+        },
+        widget=forms.EmailInput(attrs={"autocomplete": "username", "data-size": "lg"}),
+    )
+
+
+class NewPasswordForm(forms.Form):
+    """A password set anew by who followed the link in the mail."""
+
+    password = password_field("New password", "new-password", rule=LENGTH_RULE)
+
+    def __init__(self, data: Mapping[str, Any] | None = None, *, user: User) -> None:
+        super().__init__(data)
+        self.user = user
+
+    def clean_password(self) -> str:
+        password = str(self.cleaned_data["password"])
+        validate_password(password, self.user)
+        return password

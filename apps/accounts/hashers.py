@@ -1,6 +1,12 @@
 """How passwords are stored."""
 
+import threading
+
 from django.contrib.auth.hashers import Argon2PasswordHasher
+
+AT_ONCE = 2
+"""Hashes that this process works on at the same time, 19 MiB each. Others wait their turn."""
+_turns = threading.BoundedSemaphore(AT_ONCE)
 
 
 class LightArgon2PasswordHasher(Argon2PasswordHasher):
@@ -12,3 +18,11 @@ class LightArgon2PasswordHasher(Argon2PasswordHasher):
     time_cost = 2
     memory_cost = 19 * 1024
     parallelism = 1
+
+    def encode(self, password: str, salt: str) -> str:
+        with _turns:
+            return str(super().encode(password, salt))
+
+    def verify(self, password: str, encoded: str) -> bool:
+        with _turns:
+            return bool(super().verify(password, encoded))

@@ -23,6 +23,8 @@ from apps.accounts.invitation_services import (
     invitation_mail,
     invitation_revoke,
 )
+from apps.accounts.limits import address_of, give_back, take
+from apps.accounts.login_views import too_often
 from apps.accounts.models import InstanceRole, Invitation, User
 from apps.accounts.people_forms import InvitationForm, JoinForm
 from apps.accounts.selectors import invitations_visible_to
@@ -35,7 +37,7 @@ INVITATIONS = 50
 """Rows on one page."""
 
 
-@allow(InstanceRole.ADMIN)
+@allow(InstanceRole.ADMIN, sudo="write")
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def invitations(request: HttpRequest) -> HttpResponse:
@@ -96,9 +98,9 @@ def revoke(
 @require_safe
 def invitation(request: HttpRequest, token: str) -> HttpResponse:
     """What the link opens. It changes nothing: programs that read mail open links, too."""
-    found = invitation_find(token)
+    found, wait = _find(request, token)
     if found is None:
-        return _gone(request)
+        return _gone(request, wait)
     return _join_page(request, token, found, JoinForm(email=found.email))
 
 
@@ -109,9 +111,9 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
 def invitation_join(request: HttpRequest) -> HttpResponse:
     """The token comes in the form: addresses of requests that go wrong stand in logs."""
     token = request.POST.get("token", "")
-    found = invitation_find(token)
+    found, wait = _find(request, token)
     if found is None:
-        return _gone(request)
+        return _gone(request, wait)
     try:
         if request.user.is_authenticated:
             invitation_accept(token=token, user=request.user)
@@ -150,6 +152,19 @@ def _has_account(invitation: Invitation) -> bool:
     return User.objects.filter(email=invitation.email).exists()
 
 
-def _gone(request: HttpRequest) -> HttpResponse:
-    context = {"title": "Invitation"}
-    return render(request, "invitation_gone.html", context, status=HTTPStatus.NOT_FOUND)
+def _find(request: HttpRequest, token: str) -> tuple[Invitation | None, int]:
+    """The invitation with that token; or none, and the seconds to wait for whoever asked for too
+    many that do not exist."""
+    tries = address_of(request)
+    if wait := take(tries):
+        return None, wait
+    found = invitation_find(token)
+    if found is not None:
+        give_back(tries)
+    return found, 0
+
+
+def _gone(request: HttpRequest, wait: int) -> HttpResponse:
+    context = {"title": "Invitation", "wait": wait}
+    page = render(request, "invitation_gone.html", context, status=HTTPStatus.NOT_FOUND)
+    return too_often(page, wait)

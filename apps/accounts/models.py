@@ -148,3 +148,15 @@ class Invitation(models.Model):
             return self.State.REVOKED
         expired = self.expires_at <= (now or timezone.now())
         return self.State.EXPIRED if expired else self.State.OPEN
+
+
+class Allowance(models.Model):
+    """How much somebody has used of what they may try (`apps.accounts.limits`)."""
+
+    key = models.CharField(max_length=64, primary_key=True)
+    """A keyed hash: no list of addresses and accounts."""
+    full_at = models.DateTimeField(db_index=True)
+    """When nothing will be used any more."""
+
+    def __str__(self) -> str:
+        return self.key[:8]

@@ -78,7 +78,7 @@ def _page(request: HttpRequest, person: User, form: PersonForm) -> HttpResponse:
     return render(request, "user.html", context)
 
 
-@allow(InstanceRole.ADMIN)
+@allow(InstanceRole.ADMIN, sudo="write")
 @require_http_methods(["GET", "HEAD", "POST"])
 def user(request: HttpRequest, user: int) -> HttpResponse:
     writes, by = request.method == "POST", cast(User, request.user)
@@ -97,7 +97,7 @@ def user(request: HttpRequest, user: int) -> HttpResponse:
     return redirect("user", user) if may_return else redirect("dashboard")
 
 
-@allow(InstanceRole.ADMIN)
+@allow(InstanceRole.ADMIN, sudo=True)
 @require_http_methods(["GET", "HEAD", "POST"])
 def user_deactivate(request: HttpRequest, user: int) -> HttpResponse:
     person = _person(request, user, to_change=True)
@@ -120,7 +120,7 @@ def user_deactivate(request: HttpRequest, user: int) -> HttpResponse:
     return redirect("user", user)
 
 
-@allow(InstanceRole.ADMIN)
+@allow(InstanceRole.ADMIN, sudo="write")
 @require_POST
 def user_activate(request: HttpRequest, user: int) -> HttpResponse:
     person = _person(request, user, to_change=True)
@@ -129,7 +129,7 @@ def user_activate(request: HttpRequest, user: int) -> HttpResponse:
     return redirect("user", user)
 
 
-@allow(InstanceRole.ADMIN)
+@allow(InstanceRole.ADMIN, sudo=True)
 @require_http_methods(["GET", "HEAD", "POST"])
 def user_delete(request: HttpRequest, user: int) -> HttpResponse:
     person, by = _person(request, user, to_change=True), cast(User, request.user)

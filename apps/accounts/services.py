@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from django.db import transaction
 
+from apps.accounts.factors import factors_remove
 from apps.accounts.models import User
+from apps.accounts.sessions import sessions_end
+from apps.accounts.tasks import send_reset_link
 from apps.audit.trail import facts, record
-from apps.deployments import events
 
 
 def account_update(*, user: User, name: str) -> None:
@@ -25,10 +27,28 @@ def shortcuts_set(*, user: User, on: bool) -> None:
     user.save(update_fields=["shortcuts"])
 
 
-def password_set(*, user: User, password: str) -> None:
-    """Give the user a (checked) new password. Every session of theirs ends with that."""
-    user.set_password(password)
+def password_set(
+    *, user: User, password: str, action: str = "password.reset", keep: str | None = None
+) -> None:
+    """Give the user a (checked) new password. Every session of theirs ends with that, but for the
+    one with the key `keep`, whose hash the view then renews."""
     with transaction.atomic():
+        user.set_password(password)
         user.save(update_fields=["password"])
-        record("user.set_password", user, name=user.email)
-    transaction.on_commit(lambda: events.access_changed(user_id=user.pk))
+        record(action, user)
+        sessions_end(user=user, keep=keep)
+
+
+def factors_reset(*, user: User) -> int:
+    """Take away every second factor of who has lost theirs, and log them out everywhere. Returns
+    how many there were."""
+    with transaction.atomic():
+        count = factors_remove(user=user)
+        sessions_end(user=user)
+    return count
+
+
+def password_forgotten(*, email: str) -> None:
+    """Send a link for a new password, if there is such a person. Whether there is shows nowhere,
+    nor how long it took: a worker looks."""
+    send_reset_link.delay(email)

@@ -1,75 +1,27 @@
-"""Logging in and out, and one's own account."""
+"""One's own account."""
 
 from __future__ import annotations
 
 from typing import cast
 
-from django.conf import settings
-from django.contrib import auth, messages
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render, resolve_url
-from django.utils.http import url_has_allowed_host_and_scheme
-from django.views.decorators.cache import never_cache
+from django.shortcuts import redirect, render
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
-from apps.accounts.forms import AccountForm, LoginForm, PasswordForm
+from apps.accounts.factors import factors_of
+from apps.accounts.forms import AccountForm, PasswordForm
+from apps.accounts.limits import PASSWORD, give_back, take, tries_of
+from apps.accounts.login_views import too_often, where_to
 from apps.accounts.models import InstanceRole, User
-from apps.accounts.selectors import anyone_exists
 from apps.accounts.services import account_update, password_set, shortcuts_set
-from apps.deployments import events
-from apps.projects.access import EVERYBODY, allow
+from apps.accounts.sessions import places_of, session_keep
+from apps.projects.access import allow
 
 THEME_COOKIE = "mist_theme"
 THEMES = ("light", "dark")
 THEME_SECONDS = 365 * 86_400
-
-
-def where_to(request: HttpRequest) -> str:
-    """`next` where it is a path of ours, else the dashboard."""
-    wanted = request.POST.get("next") or request.GET.get("next", "")
-    # Django takes a word for the name of a view, and fails when there is none of it.
-    if wanted.startswith("/") and url_has_allowed_host_and_scheme(wanted, allowed_hosts=None):
-        return wanted
-    return resolve_url(settings.LOGIN_REDIRECT_URL)
-
-
-@allow(EVERYBODY)
-@sensitive_post_parameters("password")
-@never_cache
-@require_http_methods(["GET", "HEAD", "POST"])
-def login(request: HttpRequest) -> HttpResponse:
-    if request.user.is_authenticated:
-        return redirect(where_to(request))
-    form = LoginForm(request.POST or None)
-    wrong = False
-    if form.is_valid():
-        given = form.cleaned_data
-        # Django hashes a password for an unknown address too, so both take the same time.
-        user = auth.authenticate(
-            request, username=given["email"].strip(), password=given["password"]
-        )
-        if user is not None:
-            auth.login(request, user)
-            return redirect(where_to(request))
-        wrong = True
-    context = {
-        "title": "Log in",
-        "form": form,
-        "wrong": wrong,
-        "next": request.POST.get("next") or request.GET.get("next", ""),
-        "fresh": not anyone_exists(),
-    }
-    return render(request, "login.html", context)
-
-
-@allow(InstanceRole.MEMBER)
-@require_POST
-def logout(request: HttpRequest) -> HttpResponse:
-    user = cast(User, request.user)
-    auth.logout(request)
-    events.access_changed(user_id=user.pk)
-    return redirect("login")
 
 
 @allow(InstanceRole.MEMBER)
@@ -101,21 +53,33 @@ def account(request: HttpRequest) -> HttpResponse:
     user = cast(User, request.user)
     changes = request.POST.get("form") if request.method == "POST" else None
     person = AccountForm(request.POST if changes == "name" else None, initial={"name": user.name})
-    password = PasswordForm(request.POST if changes == "password" else None, user=user)
+    tries = tries_of(request, PASSWORD, user.email)
+    wait = take(*tries) if changes == "password" else 0
+    password = PasswordForm(request.POST if changes == "password" and not wait else None, user=user)
+    if changes == "password" and not wait and not password.errors.get("current"):
+        give_back(*tries)
     if person.is_valid():
         account_update(user=user, name=person.cleaned_data["name"])
         messages.success(request, "Your name was saved.")
         return redirect("account")
     if password.is_valid():
-        password_set(user=user, password=password.cleaned_data["new"])
-        auth.update_session_auth_hash(request, user)
+        password_set(
+            user=user,
+            password=password.cleaned_data["new"],
+            action="password.change",
+            keep=request.session.session_key,
+        )
+        session_keep(request)
         messages.success(request, "Your password was changed. Other sessions have ended.")
         return redirect("account")
     context = {
         "title": "Account",
         "crumbs": [("Account", None)],
         "nav": "account",
+        "wait": wait,
         "person": person,
         "password": password,
+        "places": places_of(user, request.session.session_key),
+        "factors": factors_of(user),
     }
-    return render(request, "account.html", context)
+    return too_often(render(request, "account.html", context), wait)

@@ -34,7 +34,7 @@ def _crumbs(*, mine: bool, last: str = "") -> list[tuple[str, str | None]]:
     return [*crumbs, (last, None)] if last else crumbs
 
 
-@allow(InstanceRole.MEMBER)
+@allow(InstanceRole.MEMBER, sudo="write")
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def account_tokens(request: HttpRequest) -> HttpResponse:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
@@ -37,14 +37,27 @@ class Needs:
     """For GET and HEAD."""
     write: Need
     """For every other method."""
+    sudo: bool | Literal["write"] = False
+    """Whether the person must have proved within the last 15 minutes who they are: always, or for
+    every method but GET and HEAD."""
+
+    def asks_again(self, method: str | None) -> bool:
+        return self.sudo is True or (self.sudo == "write" and method not in SAFE)
 
     def of(self, method: str | None) -> Need:
         return self.read if method in SAFE else self.write
 
 
-def allow(need: Need, *, write: Need | None = None) -> Callable[[View], View]:
-    """Say who may use a view: `need` for all methods, or only for reading when `write` is given."""
-    needs = Needs(need, need if write is None else write)
+def allow(
+    need: Need, *, write: Need | None = None, sudo: bool | Literal["write"] = False
+) -> Callable[[View], View]:
+    """Say who may use a view: `need` for all methods, or only for reading when `write` is given.
+
+    `sudo`: only with a password or a second factor given within the last 15 minutes. An address
+    that asks before it does something (a GET with the question) wants `True`, so that the question
+    comes after; one that only takes a form, or shows a page besides, wants `"write"`.
+    """
+    needs = Needs(need, need if write is None else write, sudo)
 
     def mark(view: View) -> View:
         marked: Any = view

@@ -208,7 +208,7 @@ def environment_paste(request: HttpRequest, project: str, app: str) -> HttpRespo
     return redirect("app_environment", project, app)
 
 
-@allow(ProjectRole.DEVELOPER)
+@allow(ProjectRole.DEVELOPER, sudo=True)
 @never_cache
 @require_POST
 def variable_reveal(request: HttpRequest, project: str, app: str, pk: int) -> HttpResponse:
@@ -223,7 +223,7 @@ def variable_reveal(request: HttpRequest, project: str, app: str, pk: int) -> Ht
     return _environment_page(request, found, shown_pk=variable.pk)
 
 
-@allow(ProjectRole.DEVELOPER)
+@allow(ProjectRole.DEVELOPER, sudo=True)
 @require_http_methods(["GET", "HEAD", "POST"])
 def variable_delete(request: HttpRequest, project: str, app: str, pk: int) -> HttpResponse:
     found = find_app(request, project, app)
@@ -276,7 +276,7 @@ def app_settings(request: HttpRequest, project: str, app: str) -> HttpResponse:
     return redirect("app_settings", project, app)
 
 
-@allow(ProjectRole.ADMIN)
+@allow(ProjectRole.ADMIN, sudo="write")
 @require_POST
 def app_delete(request: HttpRequest, project: str, app: str) -> HttpResponse:
     found = find_app(request, project, app)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from allauth.mfa.models import Authenticator
 from django.apps import apps
 from django.conf import settings
 from django.db import models, transaction
@@ -73,13 +74,37 @@ class Column:
         return changed
 
 
+class SeedColumn(Column):
+    """What a second factor's row holds under `name` in its JSON: django-allauth's, which asks
+    `apps.accounts.adapters` to encrypt it."""
+
+    def tokens(self) -> Iterator[list[tuple[Any, str]]]:
+        last = 0
+        while batch := list(Authenticator.objects.filter(pk__gt=last).order_by("pk")[:BATCH]):
+            yield [(row.pk, row.data[self.name]) for row in batch if self.name in row.data]
+            last = batch[-1].pk
+
+    def replace(self, pk: Any, old: str, new: str) -> int:
+        with transaction.atomic():
+            row = Authenticator.objects.select_for_update().filter(pk=pk).first()
+            if row is None or row.data.get(self.name) != old:
+                return 0
+            row.data[self.name] = new
+            row.save(update_fields=["data"])
+            return 1
+
+
 def secret_columns() -> list[Column]:
     """Every column of every model that is encrypted."""
     return [
-        Column(model, field.name)
-        for model in apps.get_models()
-        for field in model._meta.concrete_fields
-        if isinstance(field, EncryptedTextField) and field.model is model
+        *(
+            Column(model, field.name)
+            for model in apps.get_models()
+            for field in model._meta.concrete_fields
+            if isinstance(field, EncryptedTextField) and field.model is model
+        ),
+        SeedColumn(Authenticator, "secret"),
+        SeedColumn(Authenticator, "seed"),
     ]
 
 

@@ -79,7 +79,7 @@ def _page(request: HttpRequest, project: Project, **more: Any) -> HttpResponse:
     return render(request, "members.html", context | more)
 
 
-@allow(ProjectRole.VIEWER, write=ProjectRole.ADMIN)
+@allow(ProjectRole.VIEWER, write=ProjectRole.ADMIN, sudo="write")
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def members(request: HttpRequest, project: str) -> HttpResponse:
@@ -113,7 +113,7 @@ def _member(request: HttpRequest, project: Project, pk: int) -> Membership:
     return get_object_or_404(members_of(project), pk=pk)
 
 
-@allow(ProjectRole.ADMIN)
+@allow(ProjectRole.ADMIN, sudo="write")
 @require_POST
 def member_role(request: HttpRequest, project: str, member: int) -> HttpResponse:
     found = _project(request, project)
@@ -130,7 +130,7 @@ def member_role(request: HttpRequest, project: str, member: int) -> HttpResponse
     return _back(request, found)
 
 
-@allow(ProjectRole.ADMIN)
+@allow(ProjectRole.ADMIN, sudo=True)
 @require_http_methods(["GET", "HEAD", "POST"])
 def member_take_out(request: HttpRequest, project: str, member: int) -> HttpResponse:
     found = _project(request, project)
@@ -180,7 +180,7 @@ def project_leave(request: HttpRequest, project: str) -> HttpResponse:
     return redirect("dashboard")
 
 
-@allow(ProjectRole.ADMIN)
+@allow(ProjectRole.ADMIN, sudo="write")
 @require_POST
 def project_hand_on(request: HttpRequest, project: str) -> HttpResponse:
     """Make another admin of the project its owner: by the owner, or by an admin of the instance."""

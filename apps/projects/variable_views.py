@@ -97,7 +97,7 @@ def shared_variable_save(request: HttpRequest, project: str) -> HttpResponse:
     return redirect("project_variables", project)
 
 
-@allow(ProjectRole.DEVELOPER)
+@allow(ProjectRole.DEVELOPER, sudo=True)
 @never_cache
 @require_POST
 def shared_variable_reveal(request: HttpRequest, project: str, pk: int) -> HttpResponse:
@@ -112,7 +112,7 @@ def shared_variable_reveal(request: HttpRequest, project: str, pk: int) -> HttpR
     return _page(request, found, shown_pk=variable.pk)
 
 
-@allow(ProjectRole.DEVELOPER)
+@allow(ProjectRole.DEVELOPER, sudo=True)
 @require_http_methods(["GET", "HEAD", "POST"])
 def shared_variable_delete(request: HttpRequest, project: str, pk: int) -> HttpResponse:
     found = _project(request, project)
@@ -138,7 +138,7 @@ def shared_variable_delete(request: HttpRequest, project: str, pk: int) -> HttpR
     return redirect("project_variables", project)
 
 
-@allow(ProjectRole.DEVELOPER)
+@allow(ProjectRole.DEVELOPER, sudo=True)
 @never_cache
 @require_POST
 def environment_export(request: HttpRequest, project: str, app: str) -> HttpResponse:

@@ -100,7 +100,7 @@ def project(request: HttpRequest, project: str) -> HttpResponse:
     return render_page(request, "project.html", context)
 
 
-@allow(ProjectRole.ADMIN)
+@allow(ProjectRole.ADMIN, sudo=True)
 @require_http_methods(["GET", "HEAD", "POST"])
 def project_delete(request: HttpRequest, project: str) -> HttpResponse:
     found = _project(request, project)

@@ -71,6 +71,11 @@ GROUPS: tuple[tuple[str, str, tuple[Setting, ...]], ...] = (
         _s("MIST_PROXY_HOST", "Where a Traefik answers that is a container of its own", "none",
            "engine.proxy_host"),
     )),
+    ("Signing in", "How people prove who they are.", (
+        _s("MIST_REQUIRE_2FA", "Who needs a second factor: admins or everyone", "nobody"),
+        _s("MIST_TRUSTED_PROXIES", "Proxies whose word about a visitor's address counts",
+           "this machine"),
+    )),
     ("People", "How they hear from Mist, and what they may take of the server.", (
         _s("EMAIL_URL", "Mail server for password resets and invitations", "none", secret=True),
         _s("MIST_EMAIL_FROM", "Sender of Mist's mail", "mist@localhost"),

@@ -42,8 +42,23 @@ TABLE = {
     "palette": SIGNED_IN,
     "settings": ADMIN,
     "login": EVERYBODY,
+    "login_code": EVERYBODY,
+    "login_passkey": EVERYBODY,
+    "passkey_challenge": EVERYBODY,
+    "password_forget": EVERYBODY,
+    "password_reset": EVERYBODY,
     "logout": SIGNED_IN,
+    "reauthenticate": SIGNED_IN,
     "account": SIGNED_IN,
+    "session_end": SIGNED_IN,
+    "sessions_end": SIGNED_IN,
+    "two_factor": SIGNED_IN,
+    "totp_add": SIGNED_IN,
+    "totp_remove": SIGNED_IN,
+    "recovery_codes": SIGNED_IN,
+    "passkey_add": SIGNED_IN,
+    "passkey_new_options": SIGNED_IN,
+    "passkey_remove": SIGNED_IN,
     "account_tokens": SIGNED_IN,
     "account_token_revoke": MINE,
     "tokens": ADMIN,
@@ -131,6 +146,11 @@ ALLOWED = {
 }
 BY_ROW = {"account_token_revoke", "token_revoke"}
 """Whose row it is only the view can tell, which first says that it knows no DELETE."""
+ASKS_FURTHER = (
+    "setup", "sample_repository", "invitation", "invitation_join", "session_end", "passkey_remove",
+)  # fmt: skip
+TO_LOGIN = ("logout", "login_code", "login_passkey")
+"""Lead there whoever is not half logged in."""
 HIDDEN = {VIEWER, DEVELOPER, MANAGER}
 """What needs a role in the project does not exist for a stranger."""
 
@@ -192,6 +212,7 @@ def world(fake: FakeEngine, web: App, alice: User) -> World:
         "number": 1,
         "pk": 1,
         "token": "x",
+        "uid": "MQ",
         "user": viewer.user_id,
         "member": viewer.pk,
         "invitation": invited.pk,
@@ -237,10 +258,10 @@ def test_an_address_answers_only_to_whom_it_is_for(name: str, world: World) -> N
             if name in BY_ROW and method == "delete" and answer.status_code == 405:
                 continue
             if person in ALLOWED[need]:
-                # Of these the address itself knows who may: a token, this machine alone.
-                if name not in ("setup", "sample_repository", "invitation", "invitation_join"):
+                # Of these the view itself knows who may: a token, this machine, one's own rows.
+                if name not in ASKS_FURTHER:
                     assert answer.status_code not in (401, 403, 404), who
-                    assert name == "logout" or not to_login, who
+                    assert name in TO_LOGIN or not to_login, who
             elif person in (NOBODY, GONE):
                 assert to_login, who
             elif (person == STRANGER and need in HIDDEN) or need == MINE:
@@ -278,3 +299,29 @@ def test_who_may_nothing_here_is_told_of_no_project(world: World) -> None:
     missing = world.clients[STRANGER].get("/projects/nothing/")
     assert there.status_code == missing.status_code == 404
     assert there.content.replace(b"shop", b"") == missing.content.replace(b"nothing", b"")
+
+
+SUDO = {
+    "variable_reveal", "variable_delete", "app_delete", "project_delete", "user", "user_activate",
+    "user_deactivate", "user_delete", "invitations", "members", "member_role", "member_remove",
+    "project_transfer", "totp_add", "totp_remove", "recovery_codes", "passkey_add",
+    "passkey_new_options", "passkey_remove", "account_tokens", "shared_variable_reveal",
+    "shared_variable_delete", "environment_export",
+}  # fmt: skip
+"""What nobody does whose password or second factor was given longer ago than 15 minutes: secrets,
+deletion, roles."""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_secrets_deletion_and_roles_ask_again_who_it_is(name: str, world: World) -> None:
+    [pattern] = [p for p in addresses() if p.name == name]
+    path = reverse(name, kwargs={key: world.values[key] for key in pattern.pattern.converters})
+    client = world.clients[OWNER]
+    session = client.session
+    session["confirmed_at"] -= 15 * 60
+    session.save()
+    with transaction.atomic():
+        answer = client.post(path)
+        transaction.set_rollback(True)
+    asked = answer.status_code == 302 and answer["Location"].startswith("/reauthenticate/?next=")
+    assert asked is (name in SUDO)

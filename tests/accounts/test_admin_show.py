@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.test import Client
 
 from apps.accounts.invitation_services import invitation_create
+from apps.accounts.limits import PASSWORD, take
 from apps.accounts.models import InstanceRole, User
 from apps.api.models import KeptAnswer
 from apps.api.services import token_create
@@ -48,6 +49,7 @@ def inside(client: Client, alice: User, web: App) -> Client:
     made = token_create(user=alice, name="CI", scopes=["deploy"])
     KeptAnswer.objects.create(token=made.token, key="k", fingerprint="f", status=202, body="{}")
     record("app.update", web)
+    take((PASSWORD.strangers, "alice@example.com"))
     client.force_login(alice)
     return client
 

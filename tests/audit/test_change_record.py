@@ -349,7 +349,7 @@ def test_an_event_can_be_read_when_its_thing_is_gone(inside: Client, web: App) -
 def test_a_password_is_set_without_a_trace_of_it(inside: Client) -> None:
     new = "another-correct-horse"
     inside.post("/account/", {"form": "password", "current": PASSWORD, "new": new})
-    event = AuditEvent.objects.get(action="user.set_password")
+    event = AuditEvent.objects.get(action="password.change")
     assert (event.thing_name, event.before, event.after) == ("alice@example.com", {}, {})
 
 

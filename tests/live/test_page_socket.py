@@ -13,6 +13,7 @@ from channels.db import database_sync_to_async
 from channels.testing import WebsocketCommunicator
 from django.test import Client
 from django.utils import timezone
+from pytest_django import Settings
 
 from apps.accounts.models import User
 from apps.accounts.services import password_set
@@ -237,6 +238,22 @@ async def test_it_ends_when_the_person_logs_out(pages: Pages) -> None:
     await heard(socket, "html")
     await sync_to_async(pages.client.post)("/logout/")
     await _is_closed(socket)
+
+
+async def test_it_ends_when_its_session_is_ended_elsewhere(pages: Pages, alice: User) -> None:
+    socket = await pages.open("/")
+    await heard(socket, "html")
+    elsewhere = Client()
+    await sync_to_async(elsewhere.force_login)(alice)
+    await sync_to_async(elsewhere.post)("/account/sessions/end/")
+    await _is_closed(socket)
+
+
+async def test_who_lacks_a_second_factor_that_is_asked_for_opens_none(
+    pages: Pages, settings: Settings
+) -> None:
+    settings.MIST_REQUIRE_2FA = "admins"
+    assert await pages.open("/") is None
 
 
 async def _is_closed(socket: WebsocketCommunicator | None) -> None:

@@ -14,6 +14,7 @@ from django.db import connection
 from django.test import Client
 from pytest_django import Settings
 
+from apps.accounts.factors import code_check
 from apps.accounts.models import User
 from apps.audit.models import AuditEvent
 from apps.deployments import changes
@@ -25,6 +26,7 @@ from apps.projects.fields import decrypt, encrypt
 from apps.projects.models import App, EnvironmentVariable
 from apps.projects.services import variables_save
 from mist_project.env import encryption_keys
+from tests.accounts.factors import code_of, with_app
 
 SECRET = "value-that-nobody-may-see"
 
@@ -278,3 +280,13 @@ def test_the_database_alone_tells_no_secret(filled: App, key_file: Path) -> None
 def test_keys_show_in_no_repr(key_file: Path) -> None:
     [key] = read_keys(key_file)
     assert key not in repr(KeyRing(key_file)) + repr(KeyRing(key_file, [key]))
+
+
+def test_second_factors_get_the_new_key_too(key_file: Path, alice: User) -> None:
+    secret, codes = with_app(alice)
+    old = read_keys(key_file)[0]
+    done = keys.key_rotate(drop_old=True, settle=0)
+    assert (done.values, done.dropped) == (2, 1)
+    assert old not in read_keys(key_file)
+    assert code_check(user=alice, code=code_of(secret))
+    assert code_check(user=alice, code=codes[0])

@@ -9,8 +9,8 @@ from django.test import Client, RequestFactory
 from hypothesis import given
 from hypothesis import strategies as st
 
+from apps.accounts.login_views import where_to
 from apps.accounts.models import User
-from apps.accounts.views import where_to
 from tests.conftest import PASSWORD
 
 TRICKS = [

@@ -10,13 +10,9 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 OPEN = {
-    "login",
-    "setup",
-    "healthz",
-    "sample_repository",
-    "invitation",
-    "invitation_join",
-}
+    "login", "login_code", "login_passkey", "passkey_challenge", "password_forget",
+    "password_reset", "invitation", "invitation_join", "setup", "healthz", "sample_repository",
+}  # fmt: skip
 ARGUMENTS: dict[str, Any] = {
     "project": "shop",
     "app": "web",
@@ -26,6 +22,7 @@ ARGUMENTS: dict[str, Any] = {
     "member": 1,
     "invitation": 1,
     "token": "token",
+    "uid": "MQ",
     "name": "hello",
     "rest": "info/refs",
 }
