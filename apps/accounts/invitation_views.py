@@ -5,8 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any, cast
 
-from django.conf import settings
-from django.contrib import auth, messages
+from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -28,6 +27,7 @@ from apps.accounts.login_views import too_often
 from apps.accounts.models import InstanceRole, Invitation, User
 from apps.accounts.people_forms import InvitationForm, JoinForm
 from apps.accounts.selectors import invitations_visible_to
+from apps.accounts.sessions import sign_in
 from apps.projects.access import EVERYBODY, allow
 from apps.projects.confirmation import Question, ask
 from apps.projects.models import ProjectRole
@@ -122,7 +122,7 @@ def invitation_join(request: HttpRequest) -> HttpResponse:
             if _has_account(found) or not form.is_valid():
                 return _join_page(request, token, found, form)
             user = invitation_accept(token=token, **form.cleaned_data)
-            auth.login(request, user, backend=settings.AUTHENTICATION_BACKENDS[0])
+            sign_in(request, user, way="invitation", strong=False)
     except InvitationProblem as problem:
         form = JoinForm(email=found.email)
         return _join_page(request, token, found, form, problem=str(problem))

@@ -7,11 +7,11 @@ the rows locked that they are about, so two requests at once cannot get past the
 
 from __future__ import annotations
 
-from django.contrib.sessions.models import Session
 from django.db import models, transaction
 from django.utils import timezone
 
 from apps.accounts.models import InstanceRole, User
+from apps.accounts.sessions import sessions_end
 from apps.audit.trail import record
 from apps.deployments import events
 from apps.projects.access import includes
@@ -71,7 +71,7 @@ def person_deactivate(*, person: User, by: User | None) -> None:
         found.is_active = False
         found.save(update_fields=["is_active"])
         record("user.deactivate", found, name=found.email)
-        _end_sessions(found)
+        sessions_end(user=found)
 
 
 def person_activate(*, person: User, by: User | None) -> None:
@@ -96,7 +96,7 @@ def person_delete(*, person: User, heir: User, by: User | None) -> None:
             raise PersonProblem("Name somebody else who is active to take over.")
         projects_hand_over(owner=found, to=new)
         record("user.delete", found, name=found.email, after={"heir": new.email})
-        _end_sessions(found)
+        sessions_end(user=found)
         _delete_what_hangs_on(found)
         found.email = f"{found.pk}@{DELETED}"
         found.role, found.is_active, found.deleted_at = InstanceRole.MEMBER, False, timezone.now()
@@ -130,14 +130,6 @@ def _keep_an_owner(person: User, what: str) -> None:
 def _not_oneself(person: User, by: User | None, what: str) -> None:
     if by is not None and by.pk == person.pk:
         raise PersonProblem(f"Nobody can {what} their own account. Ask another admin.")
-
-
-def _end_sessions(user: User) -> None:
-    """Log the person out everywhere. A session says only inside whose it is, so all are read."""
-    alive = Session.objects.filter(expire_date__gt=timezone.now())
-    mine = [s.pk for s in alive.iterator() if s.get_decoded().get("_auth_user_id") == str(user.pk)]
-    Session.objects.filter(pk__in=mine).delete()
-    _announce(user)
 
 
 def _delete_what_hangs_on(user: User) -> None:

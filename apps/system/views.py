@@ -8,7 +8,6 @@ from http import HTTPStatus
 from typing import IO, Any, cast
 
 from django.conf import settings
-from django.contrib import auth
 from django.core.paginator import Paginator
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from django.http import (
@@ -29,6 +28,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from apps.accounts.forms import SetupForm
 from apps.accounts.models import InstanceRole, User
 from apps.accounts.selectors import anyone_exists
+from apps.accounts.sessions import sign_in
 from apps.audit.logs import request_id
 from apps.engine.errors import InvalidSource, SecretsUnreadable
 from apps.engine.git_http import BodyTooLarge, respond
@@ -152,7 +152,7 @@ def setup(request: HttpRequest, token: str) -> HttpResponse:
         user = services.setup_claim(token=token, host=request.get_host(), **form.cleaned_data)
         if user is None:
             return _no_setup(request)
-        auth.login(request, user, backend=settings.AUTHENTICATION_BACKENDS[0])
+        sign_in(request, user, way="set-up link", strong=False)
         return redirect("dashboard")
     return render(request, "setup.html", {"title": "Set up", "form": form})
 
