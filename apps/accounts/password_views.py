@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.conf import settings
-from django.contrib import messages
+from django.contrib import auth, messages
 from django.contrib.auth.tokens import default_token_generator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -67,8 +67,9 @@ def password_reset(request: HttpRequest, uid: str, token: str) -> HttpResponse:
     limits.give_back(tries)
     form = NewPasswordForm(request.POST or None, user=user)
     if form.is_valid():
+        # Every session of theirs ends, and this browser may be in one. The proof goes with it.
+        auth.logout(request)
         password_set(user=user, password=form.cleaned_data["password"])
-        del request.session[_TOKEN]
         messages.success(request, "Your password was changed. Log in with the new one.")
         return redirect("login")
     return render(request, "password_reset.html", {"title": "New password", "form": form})

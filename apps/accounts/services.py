@@ -35,7 +35,7 @@ def password_set(
     with transaction.atomic():
         user.set_password(password)
         user.save(update_fields=["password"])
-        record(action, user)
+        record(action, user, name=user.email)
         sessions_end(user=user, keep=keep)
 
 

@@ -27,7 +27,7 @@ MASK = "••••••"
 TEXT_MAX = 1000
 """Characters of one fact."""
 _SECRET_NAME = re.compile(r"password|secret|token|seed|credential|private", re.IGNORECASE)
-_SECRET_KEY = re.compile(r"(?:^|[_ ])(?:password|secret|token|seed)$", re.IGNORECASE)
+_SECRET_KEY = re.compile(r"(?:^|[_ ])(?:password|secret|token|seed)\Z", re.IGNORECASE)
 # The last @ before the path ends what is before the host, whatever else a password holds.
 _USER_INFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<info>[^/\s?#]+)@", re.IGNORECASE)
 _QUERY_SECRET = re.compile(

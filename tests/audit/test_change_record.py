@@ -14,10 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from django.apps import apps
 from django.conf import settings
+from django.contrib.auth.tokens import default_token_generator
 from django.test import Client
 from django.urls import reverse
+from django.utils.encoding import force_bytes
+from django.utils.http import urlsafe_base64_encode
 
 from apps.accounts.invitation_services import Invited, invitation_create
 from apps.accounts.models import InstanceRole, User
@@ -35,6 +40,7 @@ from apps.projects.models import App, Membership, Project, ProjectRole
 from apps.projects.shared_services import shared_variable_save
 from apps.system.services import setup_token
 from tests.access.test_every_address import addresses
+from tests.accounts.factors import code_of, secret_on, with_app
 from tests.conftest import PASSWORD
 from tests.deployments.test_deployment_run import deploy
 
@@ -54,6 +60,8 @@ class Post:
     data: dict[str, Any] = field(default_factory=dict)
     first: Callable[[App], object] | None = None
     """What has to be done before it."""
+    asked: Callable[[Client], dict[str, Any]] | None = None
+    """What is typed besides, once a page was looked at."""
 
 
 def _settings(**changes: object) -> dict[str, Any]:
@@ -111,13 +119,44 @@ def _shared() -> object:
     )
 
 
+def _alice() -> User:
+    return User.objects.get(name="Alice Archer")
+
+
+def _uid() -> str:
+    return urlsafe_base64_encode(force_bytes(_alice().pk))
+
+
+def _follow_link(client: Client) -> dict[str, Any]:
+    token = default_token_generator.make_token(_alice())
+    client.get(reverse("password_reset", args=[_uid(), token]))
+    return {"password": f"{SECRET}-of-many-words"}
+
+
+def _elsewhere() -> int:
+    """One more session of hers."""
+    Client().force_login(_alice())
+    newest: int = UserSession.objects.order_by("-pk").values_list("pk", flat=True)[0]
+    return newest
+
+
+def _first_code(client: Client) -> dict[str, Any]:
+    return {"code": code_of(secret_on(client.get(reverse("totp_add")).content.decode()))}
+
+
+def _passkey() -> int:
+    kind = Authenticator.Type.WEBAUTHN
+    data = {"name": "Laptop", "credential": {}}
+    return int(Authenticator.objects.create(user=_alice(), type=kind, data=data).pk)
+
+
 NOTHING = ()
 POSTS: dict[str, Post | Callable[[], Post]] = {
     "demo_start": Post(
         ("project.create", "app.create", "deployment.request"), "demo/hello #1"
     ),
     "setup": lambda: Post(
-        ("instance.claim",), "zoe@example.com", {"token": setup_token()},
+        ("instance.claim", "user.login"), "zoe@example.com", {"token": setup_token()},
         {"email": "zoe@example.com", "name": "Zoe", "password": PASSWORD + SECRET}, _nobody_yet,
     ),
     "account": Post(("user.update",), "alice@example.com", data={"form": "name", "name": "Alice B"}),
@@ -232,10 +271,32 @@ POSTS: dict[str, Post | Callable[[], Post]] = {
     "shortcuts": Post(NOTHING, data={"shortcuts": "on"}),
     # Read by Git with POST.
     "sample_repository": Post(NOTHING, at={"name": "hello", "rest": "git-upload-pack"}),
+    # Signing in and out. Who is in already is led on; what a stranger's log-in leaves, and a
+    # passkey's, which takes a browser, the tests of accounts say.
     "login": Post(NOTHING, data={"email": "alice@example.com", "password": PASSWORD}),
-    "logout": Post(NOTHING),
+    "login_code": Post(NOTHING),
+    "login_passkey": Post(NOTHING),
+    "passkey_challenge": Post(NOTHING),
+    "passkey_new_options": Post(NOTHING),
+    "passkey_add": Post(NOTHING),
+    "reauthenticate": Post(NOTHING, data={"password": PASSWORD}),
+    "password_forget": Post(NOTHING, data={"email": "alice@example.com"}),
+    "password_reset": lambda: Post(
+        ("password.reset", "session.end"), "alice@example.com", {"uid": _uid(), "token": "set"}, asked=_follow_link
+    ),
+    "logout": Post(("user.logout",), "Alice Archer"),
+    "session_end": lambda: Post(("session.end",), "Alice Archer", {"pk": _elsewhere()}),
+    "sessions_end": lambda: Post(("session.end",), "Alice Archer", first=lambda app: _elsewhere()),
+    "totp_add": Post(
+        ("second_factor.add", "recovery_codes.make"), "Alice Archer", asked=_first_code
+    ),
+    "totp_remove": Post(("second_factor.remove",), "Alice Archer", first=lambda app: with_app(_alice())),
+    "passkey_remove": lambda: Post(
+        ("second_factor.remove",), "Alice Archer", {"pk": _passkey()}
+    ),
+    "recovery_codes": Post(("recovery_codes.make",), "Alice Archer", first=lambda app: with_app(_alice())),
 }  # fmt: skip
-UNSEEN = {"session", "auditevent", "migration", "logentry"}
+UNSEEN = {"session", "usersession", "allowance", "auditevent", "migration", "logentry"}
 """Tables whose rows are no change of their own."""
 NAMES = sorted(str(pattern.name) for pattern in addresses())
 
@@ -289,10 +350,12 @@ def test_a_change_leaves_its_event(name: str, inside: Client, web: App, alice: U
     if found.first is not None:
         found.first(web)
     before, last = rows(), last_event()
+    data = found.data | (found.asked(inside) if found.asked is not None else {})
     answer = inside.post(
-        reverse(name, kwargs=found.at), found.data, HTTP_USER_AGENT="Lynx", REMOTE_ADDR="192.0.2.7"
+        reverse(name, kwargs=found.at), data, HTTP_USER_AGENT="Lynx", REMOTE_ADDR="192.0.2.7"
     )
-    assert answer.status_code < 400 or name == "sample_repository", answer.content.decode()[-500:]
+    refuses = name in ("sample_repository", "login_passkey")
+    assert answer.status_code < 400 or refuses, answer.content.decode()[-500:]
     events = newer_than(last)
     assert [event.action for event in events] == list(found.leaves)
     if not events:
@@ -301,13 +364,19 @@ def test_a_change_leaves_its_event(name: str, inside: Client, web: App, alice: U
             before.pop(table), same.pop(table)
         assert same == before, f"{name} changes something and leaves no event"
         return
-    reveals = {"reveal", "export"} & {event.action.partition(".")[2] for event in events}
+    reveals = {"reveal", "export", "end", "logout"} & {
+        event.action.partition(".")[2] for event in events
+    }
     assert rows() != before or reveals
     assert not found.thing or found.thing in [event.thing_name for event in events]
     assert {event.action for event in events} <= set(ACTIONS)
     for event in events:
-        who = (ActorKind.VISITOR, None) if name == "setup" else (ActorKind.USER, alice.pk)
-        assert (event.actor_kind, event.actor_id) == who
+        if event.action == "user.login":
+            assert event.actor_id == event.thing_id
+        else:
+            nobody = name in ("setup", "password_reset")
+            who = (ActorKind.VISITOR, None) if nobody else (ActorKind.USER, alice.pk)
+            assert (event.actor_kind, event.actor_id) == who
         assert (event.address, event.agent) == ("192.0.2.7", "Lynx")
         assert event.request_id == answer["X-Request-ID"]
         facts = f"{event.before}{event.after}{event.thing_name}"

@@ -184,6 +184,7 @@ def test_over_https_cookies_belong_to_this_very_host(over_https: dict[str, Any])
         "__Host-mist_session",
         "__Host-mist_csrf",
         "__Host-mist_messages",
+        "__Host-mist_device",
     }
     for cookie in cookies:
         words = set(cookie.split("; "))
