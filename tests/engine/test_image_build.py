@@ -11,12 +11,14 @@ import docker
 import psutil
 import pytest
 
+from apps.deployments.log_writing import BuildLog
 from apps.engine import build as building
 from apps.engine.base_image import SAMPLE_BASE
 from apps.engine.data import BuildSpec, EngineConfig
 from apps.engine.deadline import Deadline
 from apps.engine.docker import DockerContainers
 from apps.engine.errors import BuildFailed, Cancelled, TimedOut
+from apps.engine.masking import Masker
 
 pytestmark = pytest.mark.docker
 IMAGE = "mist/test-build:1"
@@ -77,13 +79,28 @@ def test_it_builds_tags_and_labels(containers: DockerContainers, spec: Make) -> 
 
 
 def test_a_build_argument_reaches_the_build_and_not_the_log(
-    containers: DockerContainers, spec: Make
+    containers: DockerContainers, spec: Make, tmp_path: Path
 ) -> None:
     steps = 'ARG KEY\nRUN ["python3", "-c", "import os; print(len(os.environ[\'KEY\'])); print(os.environ[\'KEY\'])"]'
-    lines = build(containers, replace(spec(steps), args={"KEY": "s3cret-value"}, no_cache=True))
-    text = "\n".join(lines)
+    given = replace(spec(steps), args={"KEY": "s3cret-value"}, no_cache=True)
+    kept = tmp_path / "1.log"
+    with BuildLog(kept, nudge=lambda: None, masker=Masker(given.args.values())) as log:
+        for line in build(containers, given):
+            log.write("build", line)
+    text = kept.read_text()
     assert "s3cret-value" not in text and "••••••" in text
     assert re.search(r"\b12$", text, re.MULTILINE)
+
+
+def test_a_build_argument_is_not_in_the_words_of_a_failure(
+    containers: DockerContainers, spec: Make
+) -> None:
+    steps = 'ARG KEY\nRUN ["python3", "-c", "import os; raise SystemExit(os.environ[\'KEY\'])"]'
+    with pytest.raises(BuildFailed) as found:
+        build(containers, replace(spec(steps), args={"KEY": "s3cret-value"}, no_cache=True))
+    failure = found.value
+    assert "••••••" in failure.detail
+    assert "s3cret-value" not in f"{failure.sentence}{failure.hint}{failure.detail}{failure!r}"
 
 
 def test_a_failing_step_is_named_with_its_last_lines(
