@@ -121,11 +121,16 @@ ELSEWHERE = {"login", "setup", "invitation"}
 """Pages that other tests of this file open."""
 PARTS = {"palette", "app_usage", "server_row"}
 """No page of its own."""
-LOOKS = [
+Looks = list[tuple[str, str, tuple[int, int]]]
+LOOKS: Looks = [
     (theme, name, size)
     for theme in ("light", "dark")
     for name, size in (("desk", (1440, 900)), ("phone", (390, 844)))
 ]
+DEVICES = [[one for one in LOOKS if one[1] == device] for device in ("desk", "phone")]
+"""Both themes of each, for pages that are reached by pressing what is on a page."""
+COLOUR_RULES = ["color-contrast", "link-in-text-block"]
+"""The rules of axe that depend on colours and run unasked."""
 LAST = ("user", "member", "invitation")
 """What else an address may end with."""
 axe = Axe()
@@ -182,18 +187,48 @@ def look(page: Page, theme: str, size: tuple[int, int]) -> None:
     page.set_viewport_size({"width": size[0], "height": size[1]})
 
 
-def inspect(page: Page, name: str, theme: str, device: str) -> list[str]:
-    """What is wrong with the page as it is; a picture of it is kept."""
+def in_looks(page: Page, name: str, looks: Looks) -> list[str]:
+    """Inspect the open page in these looks without loading it again: size and theme follow the
+    browser. The themes differ in nothing but colours, so in the dark only the rules about those run."""
+    wrong: list[str] = []
+    for theme, device, size in looks:
+        look(page, theme, size)
+        wrong += picture(page, name, theme, device)
+        rules = COLOUR_RULES if theme == "dark" else None
+        wrong += violations(page, f"{name} {theme} {device}", rules)
+    begin(page, looks)
+    return wrong
+
+
+def begin(page: Page, looks: Looks) -> None:
+    theme, _, size = looks[0]
+    look(page, theme, size)
+
+
+def picture(page: Page, name: str, theme: str, device: str) -> list[str]:
+    """Keep a picture; says when the page is wider than the screen, or not in the theme asked for."""
     SHOTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SHOTS / f"{name}-{theme}-{device}.png", full_page=device == "phone")
     wider = page.evaluate(
         "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     )
     found = [f"{name} {theme} {device}: {wider} px too wide"] if wider > 0 else []
-    for violation in axe.run(page).response["violations"]:
-        where = "; ".join(node["html"][:160] for node in violation["nodes"][:3])
-        found.append(f"{name} {theme} {device}: {violation['id']}: {where}")
-    return found
+    is_dark = page.evaluate("document.documentElement.classList.contains('dark')")
+    return found if is_dark == (theme == "dark") else [*found, f"{name} {device}: not {theme}"]
+
+
+def violations(page: Page, where: str, rules: list[str] | None = None) -> list[str]:
+    """What axe finds; `rules` are the only ones to run."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(axe.axe_script)
+    options: dict[str, object] = {"resultTypes": ["violations"]}
+    if rules is not None:
+        options["runOnly"] = {"type": "rule", "values": rules}
+    result = page.evaluate("options => axe.run(options)", options)
+    return [
+        f"{where}: {found['id']}: " + "; ".join(node["html"][:160] for node in found["nodes"][:3])
+        for found in result["violations"]
+    ]
 
 
 def exists(url_name: str) -> bool:
@@ -221,67 +256,58 @@ def test_it_looks_at_every_page_there_is(
     assert pages - set(PAGES) - ELSEWHERE - PARTS == set()
 
 
-@pytest.mark.parametrize(("theme", "device", "size"), LOOKS)
-def test_every_page_is_accessible_and_fits(
-    person: Page, filled: Pages, theme: str, device: str, size: tuple[int, int]
-) -> None:
-    look(person, theme, size)
+def test_every_page_is_accessible_and_fits(person: Page, filled: Pages) -> None:
+    begin(person, LOOKS)
     wrong: list[str] = []
     for url_name, shots in PAGES.items():
         if not exists(url_name):
             continue
         for name, path in shots.items():
             person.goto(f"{filled.url}{path}")
-            wrong += inspect(person, name, theme, device)
+            wrong += in_looks(person, name, LOOKS)
     assert wrong == []
 
 
-@pytest.mark.parametrize(("theme", "device", "size"), LOOKS)
-def test_what_opens_on_a_page_is_accessible_too(
-    person: Page, filled: Pages, theme: str, device: str, size: tuple[int, int]
-) -> None:
-    look(person, theme, size)
+@pytest.mark.parametrize("looks", DEVICES, ids=["desk", "phone"])
+def test_what_opens_on_a_page_is_accessible_too(person: Page, filled: Pages, looks: Looks) -> None:
+    begin(person, looks)
     wrong: list[str] = []
     person.goto(f"{filled.url}{WEB}/")
     person.keyboard.press("Control+k")
     person.locator("#palette [role=option]").first.wait_for()
-    wrong += inspect(person, "palette-recent", theme, device)
+    wrong += in_looks(person, "palette-recent", looks)
     person.keyboard.type("web")
     person.locator("#palette mark").first.wait_for()
-    wrong += inspect(person, "palette", theme, device)
+    wrong += in_looks(person, "palette", looks)
     person.keyboard.type("zebra")
     person.locator("#palette .palette-none").wait_for()
-    wrong += inspect(person, "palette-none", theme, device)
+    wrong += in_looks(person, "palette-none", looks)
     person.keyboard.press("Escape")
     person.keyboard.press("?")
     person.locator("#shortcuts h2").wait_for()
-    wrong += inspect(person, "shortcuts", theme, device)
+    wrong += in_looks(person, "shortcuts", looks)
     person.keyboard.press("Escape")
     person.locator("[popovertarget=user-menu]").click()
-    wrong += inspect(person, "user-menu", theme, device)
+    wrong += in_looks(person, "user-menu", looks)
     person.keyboard.press("Escape")
     person.get_by_role("link", name="Stop", exact=True).click()
     person.locator("#confirm h2").wait_for()
-    wrong += inspect(person, "confirm", theme, device)
+    wrong += in_looks(person, "confirm", looks)
     assert wrong == []
 
 
-@pytest.mark.parametrize(("theme", "device", "size"), LOOKS)
-def test_an_audit_event_unfolds(
-    person: Page, filled: Pages, theme: str, device: str, size: tuple[int, int]
-) -> None:
-    look(person, theme, size)
+@pytest.mark.parametrize("looks", DEVICES, ids=["desk", "phone"])
+def test_an_audit_event_unfolds(person: Page, filled: Pages, looks: Looks) -> None:
+    begin(person, looks)
     person.goto(f"{filled.url}/audit/?action=app.create")
     person.locator("details[id^=event-] summary").first.click()
     person.get_by_role("link", name="All about").first.wait_for()
-    assert inspect(person, "audit-open", theme, device) == []
+    assert in_looks(person, "audit-open", looks) == []
 
 
-@pytest.mark.parametrize(("theme", "device", "size"), LOOKS)
-def test_what_a_silent_engine_looks_like(
-    person: Page, filled: Pages, theme: str, device: str, size: tuple[int, int]
-) -> None:
-    look(person, theme, size)
+@pytest.mark.parametrize("looks", DEVICES, ids=["desk", "phone"])
+def test_what_a_silent_engine_looks_like(person: Page, filled: Pages, looks: Looks) -> None:
+    begin(person, looks)
     with contextlib.closing(sqlite3.connect(filled.data_dir / "mist.db", timeout=10)) as database:
         # Mist finds out within half a minute that its engine is well.
         database.execute(
@@ -291,14 +317,12 @@ def test_what_a_silent_engine_looks_like(
         database.commit()
     person.goto(f"{filled.url}{WEB}/")
     person.locator("#engine-state .alert").wait_for()
-    assert inspect(person, "engine-silent", theme, device) == []
+    assert in_looks(person, "engine-silent", looks) == []
 
 
-@pytest.mark.parametrize(("theme", "device", "size"), LOOKS)
-def test_forms_with_errors_are_accessible_too(
-    person: Page, filled: Pages, theme: str, device: str, size: tuple[int, int]
-) -> None:
-    look(person, theme, size)
+@pytest.mark.parametrize("looks", DEVICES, ids=["desk", "phone"])
+def test_forms_with_errors_are_accessible_too(person: Page, filled: Pages, looks: Looks) -> None:
+    begin(person, looks)
     wrong: list[str] = []
     person.goto(f"{filled.url}/projects/shop/new-app/")
     person.get_by_label("Name", exact=True).fill("Not A Name")
@@ -306,56 +330,56 @@ def test_forms_with_errors_are_accessible_too(
     person.get_by_role("button", name="Create app").click()
     person.locator("[aria-invalid=true]").first.wait_for()
     assert person.get_by_label("Name", exact=True).input_value() == "Not A Name"
-    wrong += inspect(person, "app-new-errors", theme, device)
+    wrong += in_looks(person, "app-new-errors", looks)
     person.goto(f"{filled.url}{WEB}/environment/")
     person.locator("#paste summary").click()
     person.locator("#paste textarea").fill("NO VALUE\nGOOD=1")
     person.get_by_role("button", name="Save variables").click()
     person.get_by_text("Nothing was saved").wait_for()
-    wrong += inspect(person, "app-environment-errors", theme, device)
+    wrong += in_looks(person, "app-environment-errors", looks)
     person.goto(f"{filled.url}{WEB}/domains/")
     person.get_by_label("Domain", exact=True).fill("not a name")
     person.get_by_role("button", name="Add domain").click()
     person.locator("[aria-invalid=true]").first.wait_for()
-    wrong += inspect(person, "app-domains-errors", theme, device)
+    wrong += in_looks(person, "app-domains-errors", looks)
     assert wrong == []
 
 
-@pytest.mark.parametrize(("theme", "device", "size"), LOOKS)
+@pytest.mark.parametrize("looks", DEVICES, ids=["desk", "phone"])
 def test_a_new_token_is_shown_once_and_accessible(
-    person: Page, filled: Pages, theme: str, device: str, size: tuple[int, int]
+    person: Page, filled: Pages, looks: Looks
 ) -> None:
-    look(person, theme, size)
+    begin(person, looks)
     person.goto(f"{filled.url}/account/tokens/")
     person.locator("#token-form summary").click()
     person.get_by_label("Name", exact=True).fill("CI of tidewater")
     person.locator("[name=scopes][value=deploy]").check()
-    wrong = inspect(person, "token-form", theme, device)
+    wrong = in_looks(person, "token-form", looks)
     person.get_by_role("button", name="Make token").click()
     secret = person.locator("#new-secret").inner_text()
     assert secret.startswith("mist_") and person.url == f"{filled.url}/account/tokens/"
-    wrong += inspect(person, "token-new", theme, device)
+    wrong += in_looks(person, "token-new", looks)
     person.goto(f"{filled.url}/account/tokens/")
     assert secret not in person.content() and secret[:11] in person.content()
     assert wrong == []
 
 
-@pytest.mark.parametrize(("theme", "device", "size"), LOOKS)
+@pytest.mark.parametrize("looks", DEVICES, ids=["desk", "phone"])
 def test_pages_for_who_is_not_an_administrator_are_accessible_too(
-    desk: BrowserContext, filled: Pages, theme: str, device: str, size: tuple[int, int]
+    desk: BrowserContext, filled: Pages, looks: Looks
 ) -> None:
     page = desk.new_page()
-    look(page, theme, size)
+    begin(page, looks)
     page.goto(f"{filled.url}/login/")
-    wrong = inspect(page, "login", theme, device)
+    wrong = in_looks(page, "login", looks)
     page.get_by_label("Email").fill("alice@example.com")
     page.get_by_label("Password", exact=True).fill("wrong")
     page.keyboard.press("Enter")
     page.get_by_role("alert").first.wait_for()
-    wrong += inspect(page, "login-error", theme, device)
+    wrong += in_looks(page, "login-error", looks)
     log_in(page, filled, "charlie").goto(f"{filled.url}/settings/")
     assert page.get_by_text("You may not do this").is_visible()
-    wrong += inspect(page, "error-403", theme, device)
+    wrong += in_looks(page, "error-403", looks)
     for name, path in (
         ("viewer-dashboard", "/"),
         ("viewer-project", "/projects/shop/"),
@@ -367,35 +391,35 @@ def test_pages_for_who_is_not_an_administrator_are_accessible_too(
         ("viewer-deployments", "/deployments/"),
     ):
         page.goto(f"{filled.url}{path}")
-        wrong += inspect(page, name, theme, device)
+        wrong += in_looks(page, name, looks)
     assert wrong == []
 
 
-@pytest.mark.parametrize(("theme", "device", "size"), LOOKS)
+@pytest.mark.parametrize("looks", DEVICES, ids=["desk", "phone"])
 def test_an_invitation_is_accessible_too(
-    person: Page, chromium: Browser, filled: Pages, theme: str, device: str, size: tuple[int, int]
+    person: Page, chromium: Browser, filled: Pages, looks: Looks
 ) -> None:
-    look(person, theme, size)
+    begin(person, looks)
     person.goto(f"{filled.url}/users/invitations/")
     person.get_by_label("Email").fill("eve@example.com")
     person.get_by_role("button", name="Invite").click()
     link = person.locator("#invitation-link").inner_text()
-    wrong = inspect(person, "invitation-link", theme, device)
+    wrong = in_looks(person, "invitation-link", looks)
     address = filled.url + "/" + link.split("/", 3)[3]
     person.goto(address)
-    wrong += inspect(person, "invitation-wrong-account", theme, device)
+    wrong += in_looks(person, "invitation-wrong-account", looks)
     context = chromium.new_context(reduced_motion="reduce")
     page = context.new_page()
-    look(page, theme, size)
+    begin(page, looks)
     page.goto(address)
-    wrong += inspect(page, "invitation", theme, device)
+    wrong += in_looks(page, "invitation", looks)
     page.get_by_label("Name").fill("Eve")
     page.get_by_label("Password", exact=True).fill("short")
     page.get_by_role("button", name="Create account").click()
     page.locator("[aria-invalid=true]").first.wait_for()
-    wrong += inspect(page, "invitation-errors", theme, device)
+    wrong += in_looks(page, "invitation-errors", looks)
     page.goto(f"{filled.url}/join/nothing/")
-    wrong += inspect(page, "invitation-gone", theme, device)
+    wrong += in_looks(page, "invitation-gone", looks)
     context.close()
     assert wrong == []
 
@@ -404,25 +428,22 @@ def test_the_first_pages_are_accessible_too(desk: BrowserContext, fresh: Pages) 
     token = (fresh.data_dir / "setup-token").read_text().strip()
     page = desk.new_page()
     wrong: list[str] = []
-    for theme, device, size in LOOKS:
-        look(page, theme, size)
-        page.goto(f"{fresh.url}/setup/{token}/")
-        wrong += inspect(page, "setup", theme, device)
+    begin(page, LOOKS)
+    page.goto(f"{fresh.url}/setup/{token}/")
+    wrong += in_looks(page, "setup", LOOKS)
     page.get_by_label("Name").fill("Alice Archer")
     page.get_by_label("Email").fill("alice@example.com")
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_role("button", name="Create account").click()
     page.wait_for_url(f"{fresh.url}/")
-    for theme, device, size in LOOKS:
-        look(page, theme, size)
-        for name, path in (
-            ("dashboard-empty", "/"),
-            ("projects-empty", "/projects/"),
-            ("deployments-empty", "/deployments/"),
-            ("setup-done", f"/setup/{token}/"),
-        ):
-            page.goto(f"{fresh.url}{path}")
-            wrong += inspect(page, name, theme, device)
+    for name, path in (
+        ("dashboard-empty", "/"),
+        ("projects-empty", "/projects/"),
+        ("deployments-empty", "/deployments/"),
+        ("setup-done", f"/setup/{token}/"),
+    ):
+        page.goto(f"{fresh.url}{path}")
+        wrong += in_looks(page, name, LOOKS)
     assert wrong == []
 
 

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.accounts.factors import code_of
 from tests.browser.serving import PASSWORD, Pages, serve_pages
-from tests.browser.test_every_page import LOOKS, inspect, look
+from tests.browser.test_every_page import LOOKS, in_looks
 
 pytestmark = pytest.mark.browser
 
@@ -85,12 +85,7 @@ def add_passkey(page: Page, pages: Pages) -> None:
 
 
 def looks(page: Page, name: str) -> list[str]:
-    wrong: list[str] = []
-    for theme, device, size in LOOKS:
-        look(page, theme, size)
-        wrong += inspect(page, name, theme, device)
-    look(page, *("light", (1440, 900)))
-    return wrong
+    return in_looks(page, name, LOOKS)
 
 
 def test_a_passkey_is_added_and_opens_mist(page: Page, pages: Pages) -> None:
