@@ -202,11 +202,15 @@ def _of_container(deaths: list[Death], container: Container | None) -> list[Deat
 
 
 def _compare(app: App, live: Deployment, containers: Sequence[Container | None]) -> bool:
-    _note(app, _seen(app, live, containers))
+    seen = _seen(app, live, containers)
+    is_held = _not_before.get(app.pk, 0.0) > time.monotonic()
+    if not (is_held and seen[0] == app.observed and app.observed_detail):
+        # Why it could not be set right says more than that it still is not.
+        _note(app, seen)
     repairs = {condition.repair(app, container) for container in containers}
     if repairs == {Repair.NOTHING} or app.deleted_at is not None:
         return False
-    if _not_before.get(app.pk, 0.0) > time.monotonic():
+    if is_held:
         return False
     # While traffic moves, the deployment that moves it knows what has to run.
     if Deployment.objects.filter(app=app, status__in=planning.MOVING).exists():

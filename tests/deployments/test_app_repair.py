@@ -117,6 +117,7 @@ def test_what_cannot_be_started_is_said_and_left_for_a_while(fake: FakeEngine, w
     assert seen(web) == ("crashed", "The engine could not start the container.")
     put_right()
     assert fake.containers.all == {}
+    assert seen(web) == ("crashed", "The engine could not start the container.")
     observation._not_before.clear()
     put_right()
     assert seen(web) == ("running", "")

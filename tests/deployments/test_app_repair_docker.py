@@ -91,7 +91,9 @@ def test_an_image_that_was_removed_is_built_again(
     wait_until(
         lambda: Deployment.objects.filter(status=Status.QUEUED).exists(), "a repair being queued"
     )
-    assert App.objects.get(pk=app.pk).observed_detail == "Its image is gone, it is built again."
+    # The watcher writes that down after it has queued the repair.
+    said = "Its image is gone, it is built again."
+    wait_until(lambda: App.objects.get(pk=app.pk).observed_detail == said, "that being said")
     claimed = claim_next()
     assert claimed is not None and claimed.commit == live.commit
     world.run(claimed)
