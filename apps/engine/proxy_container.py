@@ -19,7 +19,9 @@ PROXY_LABEL = "mist.proxy-of"
 
 def find_proxy(client: docker.DockerClient, config: EngineConfig) -> Container | None:
     """The container, running or not; None where there is none."""
-    for container in client.containers.list(all=True, filters={"label": PROXY_LABEL}):
+    for container in client.containers.list(
+        all=True, filters={"label": PROXY_LABEL}, ignore_removed=True
+    ):
         if os.path.normpath(container.labels.get(PROXY_LABEL, "")) == str(config.data_dir):
             return container
     return None

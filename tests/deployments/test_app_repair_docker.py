@@ -55,7 +55,10 @@ def test_a_container_comes_back(
 
     def is_back() -> bool:
         states = [
-            c.attrs["State"] for c in docker_client.containers.list(filters={"name": found.name})
+            c.attrs["State"]
+            for c in docker_client.containers.list(
+                filters={"name": found.name}, ignore_removed=True
+            )
         ]
         return [s["Status"] for s in states if s["StartedAt"] != before] == ["running"]
 
@@ -114,7 +117,7 @@ def test_strangers_and_volumes_are_left_alone(
     try:
         monkeypatch.setattr(reconciliation, "GRACE", 0.0)
         reconciliation.reconcile(owner="me", alone=False)
-        names = {c.id for c in docker_client.containers.list(all=True)}
+        names = {c.id for c in docker_client.containers.list(all=True, sparse=True)}
         assert stranger.id in names and orphan.id not in names
         assert docker_client.volumes.get(volume.name)
     finally:

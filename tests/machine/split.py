@@ -70,7 +70,7 @@ class SplitMist:
             f"com.docker.compose.project={self.project}",
             f"com.docker.compose.service={part}",
         ]
-        return client.containers.list(filters={"label": labels})
+        return client.containers.list(filters={"label": labels}, ignore_removed=True)
 
     def dashboard(self) -> int:
         """The status of the login page through Traefik, 0 when nobody answers."""
@@ -88,7 +88,9 @@ class SplitMist:
     def apps(self) -> list[Container]:
         """Every container that this Mist made, running or not."""
         label = f"mist.instance={self.instance()}"
-        return docker.from_env().containers.list(all=True, filters={"label": label})
+        return docker.from_env().containers.list(
+            all=True, filters={"label": label}, ignore_removed=True
+        )
 
 
 @contextmanager

@@ -190,7 +190,7 @@ def sweep(instance: str) -> None:
     client = docker.from_env()
     mine: dict[str, Any] = {"label": f"mist.instance={instance}"}
     try:
-        for container in client.containers.list(all=True, filters=mine):
+        for container in client.containers.list(all=True, filters=mine, ignore_removed=True):
             container.remove(force=True, v=True)
         for network in client.networks.list(filters=mine):
             network.remove()
