@@ -19,7 +19,7 @@ from tests.machine.world import SAMPLES, wait_until
 
 pytestmark = pytest.mark.docker
 HOST = "web-shop.localhost"
-SLOW_BUILD = "RUN echo building slowly && sleep 4\n"
+SLOW_BUILD = "RUN echo building slowly && sleep 10\n"
 PASSWORD = "of-this-test-alone"
 QUICK = {"MIST_DRAIN_SECONDS": "3", "MIST_STOP_TIMEOUT": "1"}
 INSIDE = """
