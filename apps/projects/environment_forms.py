@@ -33,8 +33,8 @@ class LockField(forms.BooleanField):
         super().__init__(label="Lock", required=False)
 
 
-class VariableForm(forms.Form):
-    """A new variable of `app`, or changes of `variable`, whose name stays what it is."""
+class ValueForm(forms.Form):
+    """A name and its value, of an app or of a project."""
 
     name = forms.CharField(
         label="Name",
@@ -49,9 +49,31 @@ class VariableForm(forms.Form):
         error_messages={"max_length": f"A value has at most {VALUE_MAX:,} characters."},
         widget=forms.Textarea(attrs={**CODE, "rows": 2, "maxlength": None}),
     )
+    is_locked = LockField()
+
+    def keep_name(self) -> None:
+        """It is there already: only its value becomes another one."""
+        del self.fields["name"]
+        self.fields["value"].label = "New value"
+        self.fields["value"].help_text = "Empty: the value stays what it is."
+
+    def is_taken(self, name: str) -> bool:
+        raise NotImplementedError
+
+    def clean_name(self) -> str:
+        name: str = self.cleaned_data["name"]
+        if not dotenv.NAME.fullmatch(name) or len(name) > NAME_MAX:
+            raise ValidationError(NAME_RULE)
+        if self.is_taken(name):
+            raise ValidationError(f"There is a variable {name} already. Edit it in the list.")
+        return name
+
+
+class VariableForm(ValueForm):
+    """A new variable of `app`, or changes of `variable`, whose name stays what it is."""
+
     at_runtime = forms.BooleanField(label="Run time", required=False, initial=True)
     at_build = forms.BooleanField(label="Build time", required=False)
-    is_locked = LockField()
 
     def __init__(
         self,
@@ -64,17 +86,10 @@ class VariableForm(forms.Form):
         super().__init__(data, initial=initial)
         self.app, self.variable = app, variable
         if variable is not None:
-            del self.fields["name"]
-            self.fields["value"].label = "New value"
-            self.fields["value"].help_text = "Empty: the value stays what it is."
+            self.keep_name()
 
-    def clean_name(self) -> str:
-        name: str = self.cleaned_data["name"]
-        if not dotenv.NAME.fullmatch(name) or len(name) > NAME_MAX:
-            raise ValidationError(NAME_RULE)
-        if self.app.variables.filter(name=name).exists():
-            raise ValidationError(f"There is a variable {name} already. Edit it in the list.")
-        return name
+    def is_taken(self, name: str) -> bool:
+        return self.app.variables.filter(name=name).exists()
 
     def clean_value(self) -> str:
         """As it was typed: browsers send line ends as two characters."""

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from tests.browser.desk import desk_browser
 from tests.engine.git_host import GitHost, serve_git
 from tests.machine.live import ROOT, LiveMist, live_mist
 
@@ -38,23 +38,9 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def context(chromium: Browser, mist: LiveMist) -> Iterator[BrowserContext]:
-    """A person's browser, closed before Mist stops. What a page's scripts or its policy complain of fails the test."""
-    context = chromium.new_context(
-        viewport={"width": 1440, "height": 900}, color_scheme="light", reduced_motion="reduce"
-    )
-    context.set_default_timeout(15_000)
-    complaints: list[str] = []
-
-    def complain(text: str) -> None:
-        # What a server answers, or that it is down, is not the page's fault.
-        if not re.search("Failed to load resource|ERR_CONNECTION_REFUSED", text):
-            complaints.append(text)
-
-    context.on("weberror", lambda error: complain(str(error.error)))
-    context.on("console", lambda m: complain(m.text) if m.type == "error" else None)
-    yield context
-    context.close()
-    assert complaints == []
+    """Whose every page is of that Mist."""
+    with desk_browser(chromium) as context:
+        yield context
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from apps.deployments.services import deployment_request
 from apps.engine.base import Engine
 from apps.projects.models import App
 from tests.browser.conftest import SHOTS
+from tests.browser.desk import desk_browser
 from tests.browser.serving import PASSWORD, Pages, serve_pages
 from tests.system.test_page_access import every_url
 
@@ -151,21 +152,8 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
 @pytest.fixture
 def desk(chromium: Browser) -> Iterator[BrowserContext]:
     """A browser whose pages may not complain."""
-    context = chromium.new_context(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
-    context.set_default_timeout(15_000)
-    complaints: list[str] = []
-    context.on("weberror", lambda error: complaints.append(str(error.error)))
-    context.on(
-        "console",
-        lambda message: (
-            complaints.append(message.text)
-            if message.type == "error" and "Failed to load resource" not in message.text
-            else None
-        ),
-    )
-    yield context
-    context.close()
-    assert complaints == []
+    with desk_browser(chromium) as context:
+        yield context
 
 
 @pytest.fixture

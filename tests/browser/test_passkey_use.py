@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.accounts.factors import code_of
+from tests.browser.desk import desk_browser
 from tests.browser.serving import PASSWORD, Pages, serve_pages
 from tests.browser.test_every_page import LOOKS, in_looks
 
@@ -25,21 +26,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
 @pytest.fixture
 def context(chromium: Browser, pages: Pages) -> Iterator[BrowserContext]:
     """Closed before Mist stops."""
-    context = chromium.new_context(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
-    context.set_default_timeout(15_000)
-    complaints: list[str] = []
-    context.on("weberror", lambda error: complaints.append(str(error.error)))
-    context.on(
-        "console",
-        lambda message: (
-            complaints.append(message.text)
-            if message.type == "error" and "Failed to load resource" not in message.text
-            else None
-        ),
-    )
-    yield context
-    context.close()
-    assert complaints == []
+    with desk_browser(chromium) as context:
+        yield context
 
 
 @pytest.fixture
