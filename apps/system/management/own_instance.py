@@ -26,6 +26,7 @@ def begin_anew(what: str, more: Mapping[str, str]) -> None:
     env = {k: v for k, v in os.environ.items() if not k.startswith("MIST_")}
     env |= {name: str(port) for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True)}
     env |= {"MIST_DATA_DIR": tempfile.mkdtemp(prefix=f"mist-{what}-"), "MIST_BIND": "127.0.0.1"}
+    env["MIST_GIT_LOCALHOST"] = "true"  # Where its repositories are.
     sys.stdout.flush()
     os.execve(sys.executable, [sys.executable, *sys.argv, "--here"], env | dict(more))
 
