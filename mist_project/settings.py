@@ -127,6 +127,7 @@ INSTALLED_APPS = [
     "apps.accounts",
     "apps.audit",
     "apps.projects",
+    "apps.sources",
     "apps.deployments",
     "apps.domains",
     "apps.metrics",

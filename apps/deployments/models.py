@@ -65,6 +65,11 @@ class Deployment(models.Model):
         DEMO = "demo", "demo"
         ROLLBACK = "rollback", "rolled back"
         REPAIR = "repair", "built again by Mist"
+        WEBHOOK = "webhook", "pushed to the Git host"
+        PUSH = "push", "pushed to Mist"
+        UPLOAD = "upload", "uploaded"
+        HOOK = "hook", "deploy hook"
+        API = "api", "started over the API"
 
     app = models.ForeignKey(App, on_delete=models.CASCADE, related_name="deployments")
     number = models.PositiveIntegerField()
@@ -88,6 +93,10 @@ class Deployment(models.Model):
     commit = models.CharField(max_length=40, blank=True, default="")
     commit_message = models.CharField(max_length=500, blank=True, default="")
     commit_author = models.CharField(max_length=200, blank=True, default="")
+    commit_url = models.CharField(max_length=500, blank=True, default="")
+    """Where the Git host shows the commit."""
+    pulled_image = models.CharField(max_length=700, blank=True, default="", editable=False)
+    """Of a ready image, `registry/name@sha256:…`: exactly what ran."""
     committed_at = models.DateTimeField(null=True, blank=True)
 
     image = models.CharField(max_length=200, blank=True, default="")

@@ -10,6 +10,7 @@ from django.db import models
 from django.utils import timezone
 
 from apps.engine.holdings import MAX_MOUNT_PATH
+from apps.projects.source_models import SourceSettings
 from apps.projects.variable_models import EnvironmentVariable as EnvironmentVariable
 from apps.projects.variable_models import SharedVariable as SharedVariable
 
@@ -89,8 +90,8 @@ class Membership(models.Model):
         return f"{self.user} in {self.project}"
 
 
-class App(models.Model):
-    """One program: a repository, a branch, how to build it and how to run it."""
+class App(SourceSettings):
+    """One program: where it comes from, how to build it and how to run it."""
 
     class Wanted(models.TextChoices):
         """What a person asked for."""
@@ -146,10 +147,6 @@ class App(models.Model):
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="apps")
     slug = models.SlugField("name", max_length=40)
     label = models.CharField(max_length=DNS_LABEL_MAX, unique=True, editable=False)
-    repository = models.CharField(max_length=2000)
-    branch = models.CharField(max_length=250, default="main")
-    root_directory = models.CharField(max_length=250, blank=True, default="")
-    dockerfile = models.CharField(max_length=250, default="Dockerfile")
     port = models.PositiveIntegerField(
         null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(65535)]
     )

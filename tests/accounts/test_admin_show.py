@@ -22,6 +22,17 @@ from apps.metrics.services import samples_write
 from apps.projects.models import App, EnvironmentVariable, Membership, Project
 from apps.projects.services import host_port_add, variables_save, volume_add
 from apps.projects.shared_services import shared_variable_save
+from apps.sources.models import (
+    Delivery,
+    DeployHook,
+    GitCredential,
+    GitHubApp,
+    GitHubLink,
+    Installation,
+    KnownHost,
+    RegistryCredential,
+    Webhook,
+)
 from apps.storage.models import CleanUp, Survey
 
 POINT = Point(1, 2, 3, 4, 5, 6, 7)
@@ -49,9 +60,37 @@ def inside(client: Client, alice: User, web: App) -> Client:
     made = token_create(user=alice, name="CI", scopes=["deploy"])
     KeptAnswer.objects.create(token=made.token, key="k", fingerprint="f", status=202, body="{}")
     record("app.update", web)
+    fill_sources(web)
     take((PASSWORD.strangers, "alice@example.com"))
     client.force_login(alice)
     return client
+
+
+def fill_sources(web: App) -> None:
+    project = web.project
+    GitCredential.objects.create(app=web, kind="token", secret=SECRET)
+    KnownHost.objects.create(project=project, host="git.example.com", key_type="k", key="AAAA")
+    RegistryCredential.objects.create(
+        project=project, registry="docker.io", username="shop", secret=SECRET
+    )
+    hook = Webhook.objects.create(project=project, kind="github", public_id="h", secret=SECRET)
+    github = GitHubApp.objects.create(
+        name="Mist",
+        app_id=1,
+        slug="mist",
+        public_id="g",
+        client_secret=SECRET,
+        private_key=SECRET,
+        webhook_secret=SECRET,
+    )
+    installation = Installation.objects.create(
+        github_app=github, installation_id=2, account="halden"
+    )
+    GitHubLink.objects.create(
+        app=web, installation=installation, repository_id=3, full_name="halden/web"
+    )
+    Delivery.objects.create(webhook=hook, event="push", body=SECRET.encode())
+    DeployHook.objects.create(app=web, name="CI", prefix="mist_abc", digest="d")
 
 
 def own_models() -> list[tuple[str, str]]:

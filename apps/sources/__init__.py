@@ -1,0 +1,1 @@
+"""Where code comes from: Git hosts and their credentials, webhooks, GitHub Apps, registries."""
