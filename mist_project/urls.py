@@ -7,6 +7,7 @@ urlpatterns = [
     path("", include("apps.system.urls")),
     path("", include("apps.accounts.urls")),
     path("", include("apps.projects.urls")),
+    path("", include("apps.sources.urls")),
     path("", include("apps.deployments.urls")),
     path("", include("apps.domains.urls")),
     path("", include("apps.metrics.urls")),

@@ -36,7 +36,9 @@ def _ref(name: str) -> Schema:
 def _setting(name: str) -> Schema:
     field = AppForm.base_fields[name]
     kind: object = "string"
-    if isinstance(field, forms.DecimalField):
+    if isinstance(field, forms.BooleanField):
+        kind = "boolean"
+    elif isinstance(field, forms.DecimalField):
         kind = "number"
     elif name == "port" or isinstance(field, forms.IntegerField):
         kind = ["integer", "null"]

@@ -129,6 +129,10 @@ def _typed(field: forms.Field, name: str) -> Callable[[Any], Any]:
     kinds: tuple[type, ...] = (int, float) if isinstance(field, forms.DecimalField) else (int,)
 
     def check(value: Any) -> Any:
+        if isinstance(field, forms.BooleanField):
+            if not isinstance(value, bool):
+                raise ValueError("This is true or false.")
+            return value
         if not number:
             return bodies.text(value)
         if value is not None and (isinstance(value, bool) or not isinstance(value, kinds)):

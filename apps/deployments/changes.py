@@ -26,10 +26,14 @@ ports: see `holdings`; key: which key made the fingerprints; variables: name →
 scope]."""
 
 LABELS = {
+    "source_kind": "Source",
     "repository": "Repository",
+    "image_name": "Image",
     "branch": "Branch",
     "root_directory": "Root directory",
     "dockerfile": "Dockerfile",
+    "has_submodules": "Submodules",
+    "has_lfs": "Git LFS",
     "port": "Port",
     "health_check": "Health check",
     "health_path": "Health check path",
@@ -65,9 +69,17 @@ NOTHING = {
     **dict.fromkeys(("health_start_seconds", "drain_seconds", "stop_seconds"), "Mist's own"),
 }
 """What an empty setting means."""
-SOURCE = ("repository", "branch")
+SOURCE = ("source_kind", "repository", "image_name", "branch")
 """Where these are others, the commit that is live says nothing about what to deploy."""
-WORDS: dict[str, dict[str, str]] = {
+WORDS: dict[str, dict[Any, str]] = {
+    "source_kind": {
+        "git": "Git repository",
+        "github": "GitHub",
+        "mist": "pushed to Mist",
+        "image": "ready image",
+    },
+    "has_submodules": {True: "fetched", False: "left out"},
+    "has_lfs": {True: "fetched", False: "left out"},
     "health_check": {"http": "HTTP", "tcp": "TCP", "up": "stays up"},
     "restart_policy": {
         "unless-stopped": "always",
@@ -76,7 +88,7 @@ WORDS: dict[str, dict[str, str]] = {
     },
 }
 """What people call the values of a choice."""
-BUILT_IN = (*SOURCE, "root_directory", "dockerfile")
+BUILT_IN = (*SOURCE, "root_directory", "dockerfile", "has_submodules", "has_lfs")
 """The settings that only a build takes up."""
 SCOPES = {"r": "run time", "b": "build time", "rb": "run and build time"}
 _SALT = "mist.variable-fingerprint"
@@ -165,7 +177,8 @@ def difference(before: Record, now: Record) -> list[Change]:
 
 def same_source(before: Record, app: App) -> bool:
     """Whether the app's code still comes from where it came from then."""
-    return all(before["settings"].get(name) == getattr(app, name) for name in SOURCE)
+    then = before["settings"]
+    return all(then.get(name, _default(name)) == getattr(app, name) for name in SOURCE)
 
 
 def _settings(before: Record, now: Record) -> list[Change]:

@@ -55,6 +55,7 @@ TABS = {
     "Logs": "app_logs",
     "Metrics": "app_metrics",
     "Environment": "app_environment",
+    "Source": "app_source",
     "Domains": "app_domains",
     "Settings": "app_settings",
 }
@@ -252,7 +253,7 @@ def settings_page(request: HttpRequest, app: App, **more: Any) -> HttpResponse:
         volumes, host_ports = list(volumes_of(app)), list(host_ports_of(app))
     context: dict[str, Any] = {
         **app_frame(app, "Settings"),
-        "form": AppForm(project=app.project, instance=app),
+        "form": AppForm(project=app.project, instance=app, part=AppForm.RUN),
         "deletion": DeleteForm(app=app),
         "volumes": volumes,
         "volume_form": VolumeForm(app=app),
@@ -268,7 +269,8 @@ def settings_page(request: HttpRequest, app: App, **more: Any) -> HttpResponse:
 @live_page(of_app)
 def app_settings(request: HttpRequest, project: str, app: str) -> HttpResponse:
     found = find_app(request, project, app)
-    form = AppForm(request.POST or None, project=found.project, instance=found)
+    project_of = found.project
+    form = AppForm(request.POST or None, project=project_of, instance=found, part=AppForm.RUN)
     if not form.is_valid():
         return settings_page(request, found, form=form)
     services.app_update(app=found, **form.settings())

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.db.models import CharField, QuerySet
+from django.db.models import QuerySet
 
 from apps.engine import sources
 from apps.projects.models import App, Project
-from apps.projects.release_forms import PLAIN, ReleaseForm, checked
+from apps.projects.release_forms import ReleaseForm
+from apps.projects.settings_forms import PLAIN, checked
+from apps.projects.source_forms import SourceForm
 
 RESERVED_NAMES = frozenset({"mist", "traefik"})
 MEMORY_MB = (16, 1024 * 1024)
@@ -39,40 +41,18 @@ class ProjectForm(forms.Form):
         return slug
 
 
-class AppForm(ReleaseForm):
-    """A new app of `project`, or the settings of `instance` (whose name stays what it is)."""
+class AppForm(SourceForm, ReleaseForm):
+    """A new app of `project`, or the settings of `instance` (whose name stays what it is).
+
+    A page that shows a part of the settings says which, `SOURCE` or `RUN`: the others stay.
+    """
+
+    SOURCE = tuple(SourceForm.base_fields)
 
     slug = forms.CharField(
         label="Name",
         error_messages={"required": "Give the app a name, for example web."},
         widget=forms.TextInput(attrs={**PLAIN, "placeholder": "web"}),
-    )
-    repository = forms.CharField(
-        label="Git repository",
-        error_messages={
-            "required": "Say where the code is, for example https://github.com/owner/repository."
-        },
-        help_text="An address that needs no password, starting with https://, http:// or ssh://.",
-        widget=forms.TextInput(
-            attrs={
-                **PLAIN,
-                "inputmode": "url",
-                "placeholder": "https://github.com/owner/repository",
-            }
-        ),
-    )
-    branch = forms.CharField(label="Branch", required=False, widget=forms.TextInput(attrs=PLAIN))
-    root_directory = forms.CharField(
-        label="Root directory",
-        required=False,
-        help_text="Where the app is in the repository. Empty: at its top.",
-        widget=forms.TextInput(attrs={**PLAIN, "placeholder": "services/web"}),
-    )
-    dockerfile = forms.CharField(
-        label="Dockerfile",
-        required=False,
-        help_text="Its path below the root directory.",
-        widget=forms.TextInput(attrs=PLAIN),
     )
     port = forms.CharField(
         label="Port",
@@ -111,10 +91,12 @@ class AppForm(ReleaseForm):
         widget=forms.TextInput(attrs={**PLAIN, "inputmode": "decimal"}),
     )
 
+    RUN = (*ReleaseForm.base_fields, "port", "health_path", "memory_mb", "cpus")
     DEFAULTS: Mapping[str, object] = {
         name: getattr(App(), name)
         for name in (
-            *("branch", "dockerfile", "health_path", "memory_mb", "cpus"),
+            *("health_path", "memory_mb", "cpus"),
+            *SourceForm.base_fields,
             *ReleaseForm.base_fields,
         )
     }
@@ -125,14 +107,18 @@ class AppForm(ReleaseForm):
         *,
         project: Project,
         instance: App | None = None,
+        part: Collection[str] | None = None,
     ) -> None:
         names = list(self.base_fields)
         initial = {name: getattr(instance, name) for name in names} if instance else self.DEFAULTS
         super().__init__(data, initial=dict(initial))
         self.project, self.instance = project, instance
         self.show_defaults()
+        self.show_source()
         if instance is not None:
             del self.fields["slug"]
+        for name in set(self.fields).difference(self.fields if part is None else part):
+            del self.fields[name]
 
     def settings(self) -> dict[str, Any]:
         """The checked settings, as `app_create` and `app_update` take them."""
@@ -141,14 +127,8 @@ class AppForm(ReleaseForm):
     @property
     def has_advanced_errors(self) -> bool:
         """Whether a field is wrong that the page hides behind "More settings"."""
-        return any(name not in ("slug", "repository", "branch") for name in self.errors)
-
-    def _short(self, name: str, value: str) -> str:
-        """Raises `ValidationError` for more than the database keeps."""
-        most = cast("CharField[str, str]", App._meta.get_field(name)).max_length or 0
-        if len(value) > most:
-            raise ValidationError(f"This has at most {most} characters.")
-        return value
+        shown = ("slug", "source_kind", "repository", "branch", "image_name")
+        return any(name not in shown for name in self.errors)
 
     def clean_slug(self) -> str:
         slug: str = checked(sources.check_name, self.cleaned_data["slug"])
@@ -161,29 +141,12 @@ class AppForm(ReleaseForm):
             )
         return slug
 
-    def clean_repository(self) -> str:
-        text = self.cleaned_data["repository"]
-        return self._short("repository", checked(sources.check_repository_url, text))
-
-    def clean_branch(self) -> str:
-        return self._short("branch", checked(sources.check_ref, self.given("branch")))
-
-    def clean_root_directory(self) -> str:
-        text = self.cleaned_data["root_directory"]
-        return self._short("root_directory", checked(sources.check_relative_path, text))
-
-    def clean_dockerfile(self) -> str:
-        path = checked(sources.check_relative_path, self.given("dockerfile"))
-        if not path:
-            raise ValidationError("Name the file, for example Dockerfile or deploy/Dockerfile.")
-        return self._short("dockerfile", path)
-
     def clean_port(self) -> int | None:
         text = self.cleaned_data["port"]
         return checked(sources.check_port, text) if text else None
 
     def clean_health_path(self) -> str:
-        return self._short(
+        return self.short(
             "health_path", checked(sources.check_health_path, self.given("health_path"))
         )
 

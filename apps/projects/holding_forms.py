@@ -12,8 +12,8 @@ from django.core.exceptions import ValidationError
 from apps.engine import process, sources
 from apps.engine.holdings import EVERYWHERE, LOCAL, check_mount_path
 from apps.projects.models import App, HostPort, Volume
-from apps.projects.release_forms import PLAIN, checked
 from apps.projects.services import LOWEST_PORT
+from apps.projects.settings_forms import PLAIN, checked
 
 PORT = {**PLAIN, "inputmode": "numeric"}
 

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
-from apps.engine.errors import InvalidSource
 from apps.engine.run_settings import MAX_COMMAND, check_command, check_statuses
 from apps.projects.models import MOST_REPLICAS, App
+from apps.projects.settings_forms import PLAIN, SettingsForm, checked
 
-PLAIN = {"autocomplete": "off", "autocapitalize": "off", "spellcheck": "false"}
 HOUR, DAY = 3_600, 86_400
-
-
-def checked(check: Callable[[Any], Any], value: Any) -> Any:
-    """What the check makes of the value; its sentence as a field error."""
-    try:
-        return check(value)
-    except InvalidSource as error:
-        raise ValidationError(" ".join(filter(None, [error.sentence, error.hint]))) from error
 
 
 def _number(label: str, about: str, least: int, most: int, unit: str = " s") -> forms.IntegerField:
@@ -52,11 +40,8 @@ def _command(label: str, about: str, example: str) -> forms.CharField:
     )
 
 
-class ReleaseForm(forms.Form):
+class ReleaseForm(SettingsForm):
     """Fields of `AppForm`. Those that may stay empty take Mist's own setting then."""
-
-    instance: App | None = None
-    """Whose settings they are; None for a new app."""
 
     health_check = _choice(
         "Health check",
@@ -136,11 +121,6 @@ class ReleaseForm(forms.Form):
         ):
             self.fields[name].widget.attrs["placeholder"] = f"{value:g}"
         self.fields["health_interval"].widget.attrs["placeholder"] = "automatic"
-
-    def given(self, name: str) -> Any:
-        """What was typed; the value there was, else the default, where a field was left empty."""
-        value = self.cleaned_data[name]
-        return value if value not in ("", None) else getattr(self.instance or App(), name)
 
     def clean_health_check(self) -> str:
         return str(self.given("health_check"))

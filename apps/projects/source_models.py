@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django.db import models
 
+from apps.engine.sources import display_url
+
 
 class SourceKind(models.TextChoices):
     """Where an app comes from."""
@@ -67,3 +69,17 @@ class SourceSettings(models.Model):
 
     class Meta:
         abstract = True
+
+    @property
+    def has_code(self) -> bool:
+        """Whether Mist builds it: not a ready image."""
+        return self.source_kind != SourceKind.IMAGE
+
+    @property
+    def source_words(self) -> str:
+        """Where it comes from, in a few words."""
+        if self.source_kind == SourceKind.IMAGE:
+            return self.image_name
+        if self.source_kind == SourceKind.MIST:
+            return "Pushed to Mist"
+        return display_url(self.repository)

@@ -92,6 +92,7 @@ TABLE = {
     "variable_reveal": DEVELOPER,
     "variable_delete": DEVELOPER,
     "app_settings": DEVELOPER,
+    "app_source": DEVELOPER,
     "environment_export": DEVELOPER,
     "project_variables": VIEWER,
     "shared_variable_save": DEVELOPER,

@@ -176,8 +176,9 @@ POSTS: dict[str, Post | Callable[[], Post]] = {
     "variable_reveal": Post(("variable.reveal",), "shop/web KEY", ONE),
     "variable_delete": Post(("variable.delete",), "shop/web KEY", ONE),
     "app_settings": lambda: Post(
-        ("app.update",), "shop/web", APP, _settings(branch="next", memory_mb=256)
+        ("app.update",), "shop/web", APP, _settings(memory_mb=256)
     ),
+    "app_source": lambda: Post(("app.update",), "shop/web", APP, _settings(branch="next")),
     "volume_add": Post(
         ("volume.add",), "shop/web more", APP, {"name": "more", "path": "/more"}
     ),
@@ -391,10 +392,10 @@ def test_the_table_has_no_address_that_is_gone() -> None:
 
 
 def test_a_setting_has_its_value_before_and_after(inside: Client) -> None:
-    inside.post("/projects/shop/apps/web/settings/", _settings(branch="next", memory_mb=256))
+    inside.post("/projects/shop/apps/web/settings/", _settings(replicas=2, memory_mb=256))
     event = AuditEvent.objects.get(action="app.update")
-    assert event.before == {"branch": "main", "memory_mb": 512}
-    assert event.after == {"branch": "next", "memory_mb": 256}
+    assert event.before == {"replicas": 1, "memory_mb": 512}
+    assert event.after == {"replicas": 2, "memory_mb": 256}
 
 
 def test_what_was_saved_unchanged_is_no_event(inside: Client) -> None:

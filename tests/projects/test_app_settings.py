@@ -9,6 +9,7 @@ from apps.accounts.models import User
 from apps.projects.models import App
 
 S = "/projects/shop/apps/web/settings/"
+SOURCE = "/projects/shop/apps/web/source/"
 D = "/projects/shop/apps/web/delete/"
 
 
@@ -19,10 +20,38 @@ def inside(client: Client, alice: User, web: App) -> Client:
 
 
 def test_changed_settings_are_kept(inside: Client, web: App) -> None:
-    fields = {"repository": web.repository, "branch": "release", "port": "9000", "memory_mb": "256"}
-    assert inside.post(S, fields).status_code == 302
+    assert inside.post(S, {"port": "9000", "memory_mb": "256"}).status_code == 302
+    fields = {"repository": web.repository, "branch": "release", "watch_paths": " docs/* \n\n"}
+    assert inside.post(SOURCE, fields).status_code == 302
     web.refresh_from_db()
     assert (web.branch, web.port, web.memory_mb, web.slug) == ("release", 9000, 256, "web")
+    assert web.watch_paths == "docs/*" and not web.auto_deploy
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"source_kind": "git"}, "Say where the code is"),
+        ({"source_kind": "image"}, "Name the image"),
+        ({"source_kind": "github"}, "Select a valid choice"),
+        ({"source_kind": "mist", "watch_paths": "../x"}, "stays inside it"),
+        ({"source_kind": "mist", "tag_pattern": "v *"}, "A branch or tag has letters"),
+    ],
+)
+def test_a_source_that_cannot_be_is_told_and_not_saved(
+    inside: Client, web: App, fields: dict[str, str], words: str
+) -> None:
+    page = inside.post(SOURCE, fields).content.decode()
+    assert words in page
+    web.refresh_from_db()
+    assert web.source_kind == "git" and web.repository
+
+
+def test_an_app_that_is_pushed_needs_no_repository(inside: Client, web: App) -> None:
+    assert inside.post(SOURCE, {"source_kind": "mist", "repository": ""}).status_code == 302
+    web.refresh_from_db()
+    assert web.source_kind == "mist"
+    assert "Pushed to Mist" in inside.get("/projects/shop/apps/web/").content.decode()
 
 
 def test_the_name_stays_what_it_is(inside: Client, web: App) -> None:
@@ -34,12 +63,11 @@ def test_the_name_stays_what_it_is(inside: Client, web: App) -> None:
 def test_a_bad_value_is_told_beside_its_field_and_nothing_is_saved(
     inside: Client, web: App
 ) -> None:
-    fields = {"repository": web.repository, "branch": "release", "health_path": "healthz"}
-    page = inside.post(S, fields).content.decode()
+    page = inside.post(S, {"memory_mb": "300", "health_path": "healthz"}).content.decode()
     assert 'aria-invalid="true"' in page and 'value="healthz"' in page
-    assert 'value="release"' in page
+    assert 'value="300"' in page
     web.refresh_from_db()
-    assert web.branch == "main"
+    assert web.memory_mb == 512
 
 
 @pytest.mark.parametrize("typed", ["", "web", "shop/we", "SHOP/WEB", "shop/web/"])
