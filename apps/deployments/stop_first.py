@@ -7,6 +7,7 @@ ends when the new one is about to start, and comes back when that one does not g
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from pathlib import Path
 
@@ -33,6 +34,8 @@ logger = logging.getLogger("mist.deployments")
 UP = (ContainerStatus.RUNNING, ContainerStatus.RESTARTING, ContainerStatus.PAUSED)
 LOOK_SECONDS = 0.2
 CLOSE_SECONDS = 5.0
+END_SECONDS = 1.0
+"""What a cancelled deployment waits for what it has asked to end."""
 SLICE_SECONDS = 1.0
 """How long draining goes on before it is asked whether somebody has cancelled."""
 
@@ -71,9 +74,45 @@ def make_way(work: Work) -> None:
     for container in running:
         _drain(work, container)
     began = time.monotonic()
-    for container in running:
-        work.engine.containers.stop(container.id, timeout=planning.stop_seconds(app))
+    work.ending = ending = _Ending(work, running)
+    ending.start()
+    ending.wait(work.deadline(None, "Stopping"))
     work.say(f"What ran has ended after {time.monotonic() - began:.1f} s")
+
+
+class _Ending(threading.Thread):
+    """Containers on their way out, each with its stop signal and grace time, which may be long: so
+    whoever waits can turn away. Until they are gone no wish of the app is carried out; then one
+    that was left waiting (`want_back`) starts them again."""
+
+    def __init__(self, work: Work, running: list[Container]) -> None:
+        super().__init__(name=f"ending-{work.app.pk}", daemon=True)
+        self._containers = work.engine.containers
+        self._seconds = planning.stop_seconds(work.app)
+        self._ids = [container.id for container in running]
+        self._lock = wish_lock(work.app)
+        self._problem: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            with file_lock(self._lock):
+                for one in self._ids:
+                    self._containers.stop(one, timeout=self._seconds)
+        except BaseException as error:
+            self._problem = error
+
+    def wait(self, deadline: Deadline) -> None:
+        """Return when they have ended. Raises what `stop` and the deadline raise; then a moment
+        later at most, for most apps end at once."""
+        try:
+            while self.is_alive():
+                deadline.check()
+                self.join(LOOK_SECONDS)
+        except BaseException:
+            self.join(END_SECONDS)
+            raise
+        if self._problem is not None:
+            raise self._problem
 
 
 def bring_back(work: Work, live: Deployment) -> None:
@@ -81,7 +120,10 @@ def bring_back(work: Work, live: Deployment) -> None:
     led to it. Where that fails the reconciliation goes on trying. Raises `Overtaken`."""
     try:
         _see_new_one_gone(work)
-        if _is_wanted(work.app):
+        if work.ending is not None and work.ending.is_alive():
+            work.say(f"#{live.number} is still ending, and is started again when it has")
+            want_back(work.app)
+        elif _is_wanted(work.app):
             resume(live)
             _see_that_it_answers(work, live)
     except EngineError as error:

@@ -49,6 +49,8 @@ class Work:
     """Which of the deployment's containers is being started and checked."""
     held: Holdings = NOTHING_HELD
     """Volumes and ports, likewise."""
+    ending: threading.Thread | None = None
+    """What has asked the version before to end and waits for that, see `stop_first`."""
 
     def say(self, text: str) -> None:
         """Mist's own words in the log."""

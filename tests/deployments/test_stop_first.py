@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import ExitStack
 
 import pytest
@@ -18,11 +19,13 @@ from apps.deployments.services import (
     deployment_cancel,
     deployment_request,
 )
+from apps.deployments.stop_first import wish_lock
 from apps.deployments.tasks import claim_next
 from apps.deployments.work import Work, log_of
 from apps.engine.data import ContainerStatus, ProbeResult
 from apps.engine.errors import EngineUnavailable, StartFailed, SwitchFailed
 from apps.engine.fake import FakeEngine
+from apps.engine.locks import file_lock
 from apps.projects.models import App
 from apps.projects.services import host_port_add, volume_add
 from tests.deployments.test_deployment_run import deploy, serving
@@ -125,18 +128,47 @@ def test_the_new_one_is_gone_before_the_old_one_is_started(fake: FakeEngine, hel
     assert seen == [1] and running(fake) == [first.container_name]
 
 
-@pytest.mark.parametrize("step", ["stop", "start"])
-def test_the_old_one_is_back_after_cancelling(fake: FakeEngine, held: App, step: str) -> None:
-    first = deploy(held)
+def cancelled_at(fake: FakeEngine, actor: str, step: str, held: App) -> Deployment:
     requested = deployment_request(app=held, requested_by=None)
-    fake.containers.fail(step, lambda: deployment_cancel(deployment=requested, by=None))
+    getattr(fake, actor).fail(step, lambda: deployment_cancel(deployment=requested, by=None))
     claimed = claim_next()
     assert claimed is not None
     pipeline.run(claimed)
     requested.refresh_from_db()
     assert requested.status == Status.CANCELLED
+    return requested
+
+
+@pytest.mark.parametrize(("actor", "step"), [("proxy", "drain"), ("containers", "start")])
+def test_the_old_one_is_back_after_cancelling(
+    fake: FakeEngine, held: App, actor: str, step: str
+) -> None:
+    first = deploy(held)
+    cancelled_at(fake, actor, step, held)
+    reconciliation.apply_wishes()
     assert running(fake) == [first.container_name]
     assert serving(fake, held) == f"{first.service}@docker"
+
+
+def test_cancelling_does_not_wait_for_a_long_grace_time(fake: FakeEngine, held: App) -> None:
+    first = deploy(held)
+    has_ended = threading.Event()
+    fake.containers.fail("stop", lambda: has_ended.wait(20))
+    second = cancelled_at(fake, "proxy", "drain", held)
+    assert "#1 is still ending, and is started again when it has" in log(second)
+    held.refresh_from_db()
+    assert held.needs_apply and serving(fake, held) == f"{first.service}@docker"
+    # Nobody touches it before: a second signal makes many a program give up its work.
+    asked = fake.calls.count(("containers", "stop", first.container_id))
+    reconciliation.apply_wishes()
+    assert fake.calls.count(("containers", "stop", first.container_id)) == asked
+    has_ended.set()
+    with file_lock(wish_lock(held)):
+        assert running(fake) == []
+    reconciliation.apply_wishes()
+    assert running(fake) == [first.container_name]
+    held.refresh_from_db()
+    assert not held.needs_apply and held.observed == App.Observed.RUNNING
 
 
 def test_one_that_cannot_be_started_again_is_tried_until_it_runs(

@@ -13,6 +13,7 @@ from pytest_django import DjangoDbBlocker
 
 from apps.deployments.models import Deployment, Status
 from apps.deployments.services import deployment_cancel
+from apps.projects.models import App
 from apps.projects.services import volume_add
 from apps.system.management.soak_invariants import find_leaks
 from tests.faults.stages import (
@@ -155,3 +156,31 @@ def test_kill_9_while_an_app_with_a_volume_has_made_way(faults: FaultWorld) -> N
             wait_until(partial(shows, gap, answered), "the old version's answer", 10)
         else:
             assert visit(gap) == str(gap.version)
+
+
+def test_cancel_while_the_version_before_takes_its_time_to_end(faults: FaultWorld) -> None:
+    """Its grace time may be long: who cancels does not wait for it, and it is not lost."""
+    faults.prober.failures.clear()
+    if faults.mist.pid is None:
+        faults.up()
+    gap = replace(faults, app=faults.other, version=500)
+    gap.commit()
+    if not gap.app.volumes.exists():
+        volume_add(app=gap.app, name="data", path="/data", created_by=None)
+    App.objects.filter(pk=gap.app.pk).update(stop_signal=App.StopSignal.WINCH, stop_seconds=6)
+    gap.settle(gap.request(), lambda: None)
+    before, answered = Deployment.objects.get(app=gap.app, status=Status.LIVE), visit(gap)
+    with gap.engine.gate.held(rb"^POST .*/stop"):
+        deployment = gap.request()
+        gap.wait_for(deployment, Status.STARTING)
+        assert gap.engine.gate.waiting.wait(20)
+        began = time.monotonic()
+        assert deployment_cancel(deployment=deployment, by=None)
+        gap.wait_for(deployment, Status.CANCELLED)
+        assert seconds_since(began) < CANCEL_SECONDS
+    gap.settle(deployment, lambda: None)
+    assert "is still ending" in gap.story(deployment)
+    assert Deployment.objects.get(app=gap.app, status=Status.LIVE) == before
+    wait_until(partial(shows, gap, answered), "the old version's answer", 10)
+    gap.check(deployment)
+    App.objects.filter(pk=gap.app.pk).update(stop_signal="", stop_seconds=None)
