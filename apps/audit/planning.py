@@ -27,6 +27,8 @@ ACTIONS: dict[str, str] = {
     "host_port.add": "opened the server port",
     "host_port.remove": "closed the server port",
     "domain.add": "added the domain",
+    "domain.change": "changed the domain",
+    "domain.move": "moved to another app the domain",
     "domain.remove": "removed the domain",
     "deployment.request": "asked for the deployment",
     "deployment.apply": "applied changes with",

@@ -102,6 +102,8 @@ class Deployment(models.Model):
     image = models.CharField(max_length=200, blank=True, default="")
     container_id = models.CharField(max_length=64, blank=True, default="")
     replica_ids = models.JSONField(default=list, blank=True, editable=False)
+    more_ports = models.JSONField(default=list, blank=True, editable=False)
+    """Ports of its containers that an address may lead to, beside `port`."""
     """The containers beside the first, where the app has several."""
     port = models.PositiveIntegerField(null=True, blank=True)
     milliseconds = models.PositiveIntegerField(null=True, blank=True)

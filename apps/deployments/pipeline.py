@@ -34,6 +34,7 @@ from apps.deployments.work import (
     stopping,
     wait_for_engine,
 )
+from apps.domains.selectors import ports_of
 from apps.engine.connect import get_engine
 from apps.engine.data import Container
 from apps.engine.deadline import Deadline
@@ -186,7 +187,11 @@ def start(work: Work) -> None:
     else:
         work.say(f"Rolling back to #{deployment.source.number}, {deployment.short_commit}")
     work.deadline(None, "Starting").check()
-    port = planning.choose_port(app, containers.exposed_ports(deployment.image))
+    exposed = containers.exposed_ports(deployment.image)
+    port = planning.choose_port(app, exposed)
+    if port is not None:
+        more = planning.more_ports(port, exposed=exposed, led_to=ports_of(app))
+        lifecycle.record(deployment, more_ports=more)
     containers.ensure_network(planning.network_name(app.project), labels=planning.instance_labels())
     make_way(work)
     work.undo.callback(_remove_container, work)

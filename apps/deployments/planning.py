@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from apps.engine.run_settings import split_command
 from apps.projects.models import App, EnvironmentVariable, Project
 
 DEFAULT_PORT = 8000
+MOST_PORTS = 20
+"""That an image may expose and the proxy be told of all."""
 MOVING = (Status.STARTING, Status.CHECKING, Status.SWITCHING)
 """While a deployment is there it decides what runs of its app."""
 
@@ -110,6 +112,13 @@ def container_env(
     return env | {v.name: v.value for v in variables if v.at_runtime}
 
 
+def more_ports(port: int, *, exposed: Collection[int], led_to: Collection[int]) -> list[int]:
+    """The ports beside `port` that addresses can lead to without a new container: those that the
+    image exposes, unless they are a great many, and those that some lead to already."""
+    known = set(exposed) if len(exposed) <= MOST_PORTS else set()
+    return sorted((known | set(led_to)) - {port})
+
+
 def container_spec(
     deployment: Deployment,
     *,
@@ -130,6 +139,7 @@ def container_spec(
             network=network,
             instance=settings.MIST_ENGINE_CONFIG.instance,
             own=f"{deployment.service}-{replica}" if app.replicas > 1 else "",
+            more_ports=deployment.more_ports,
         )
     return ContainerSpec(
         name=deployment.name_of(replica),

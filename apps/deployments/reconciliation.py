@@ -25,7 +25,12 @@ from apps.deployments.models import RUNNING, UNFINISHED, Deployment, Status
 from apps.deployments.observation import containers_of, hold_repairs, observe_all, observe_app
 from apps.deployments.pipeline import resume_switch, retire
 from apps.deployments.selectors import abandoned, live_deployment
-from apps.deployments.traffic import publish_routes, route_lock, take_back_routes
+from apps.deployments.traffic import (
+    finish_moves,
+    publish_routes,
+    route_lock,
+    take_back_routes,
+)
 from apps.domains.planning import router_name
 from apps.engine.connect import get_engine
 from apps.engine.data import Container, ContainerStatus
@@ -166,11 +171,13 @@ def apply_app(app: App) -> bool:
         return remove_app(app)
     if stop_first.must_wait(app):
         publish_routes(app)
+        finish_moves(app)
         return False
     live = live_deployment(app)
     if live is not None:
         repair.set_right(app, live)
     publish_routes(app)
+    finish_moves(app)
     return True
 
 

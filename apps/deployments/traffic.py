@@ -14,6 +14,7 @@ from apps.deployments import condition, events, lifecycle, planning
 from apps.deployments.models import Deployment, PostDeploy
 from apps.deployments.selectors import in_gap, live_deployment
 from apps.deployments.work import Work
+from apps.domains.models import Domain
 from apps.domains.planning import closed_routes_file, router_name, routes_file
 from apps.engine.connect import get_engine
 from apps.engine.data import Container
@@ -45,7 +46,24 @@ def publish_routes(app: App) -> None:
 
 
 def _routes(deployment: Deployment) -> dict[str, Any]:
-    return routes_file(deployment.app, service=deployment.service, containers=deployment.replicas)
+    return routes_file(
+        deployment.app,
+        service=deployment.service,
+        containers=deployment.replicas,
+        port=deployment.port,
+        more_ports=deployment.more_ports,
+    )
+
+
+def finish_moves(app: App) -> None:
+    """Once the app's routes are written, names that were moved to it leave the app they came from.
+    Raises `EngineError`."""
+    moved = Domain.objects.filter(app=app).exclude(moved_from=None)
+    sources = {one.moved_from_id: one.moved_from for one in moved.select_related("moved_from")}
+    moved.update(moved_from=None)
+    for source in sources.values():
+        if source is not None and source.deleted_at is None:
+            publish_routes(source)
 
 
 def take_back_routes(app: App) -> None:

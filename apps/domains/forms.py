@@ -1,35 +1,118 @@
-"""What people type to add a host name."""
+"""What people type to lead a host name to an app."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 from django import forms
 from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
 
+from apps.domains.models import Domain
 from apps.engine.errors import InvalidSource
-from apps.engine.sources import check_host_name
+from apps.engine.routes import check_host_pattern, check_path_prefix
+from apps.engine.sources import check_port
+from apps.projects.models import App
+
+_PLAIN = {"autocomplete": "off", "autocapitalize": "off", "spellcheck": "false"}
+
+
+def _checked(check: Callable[[str], Any], text: str) -> Any:
+    try:
+        return check(text)
+    except InvalidSource as error:
+        raise ValidationError(" ".join(filter(None, [error.sentence, error.hint]))) from error
 
 
 class DomainForm(forms.Form):
-    """One more host name of an app."""
+    """One more host name of an app, or the settings of `instance`, whose name stays what it is."""
 
     host = forms.CharField(
         label="Domain",
         error_messages={"required": "Name the domain, for example shop.example.com."},
+        help_text="*.example.com is every name directly below example.com.",
         widget=forms.TextInput(
             attrs={
-                "autocomplete": "off",
-                "autocapitalize": "off",
-                "spellcheck": "false",
+                **_PLAIN,
                 "inputmode": "url",
                 "placeholder": "shop.example.com",
-                "class": "input w-56",
                 "data-create": "",
             }
         ),
     )
+    path = forms.CharField(
+        label="Path",
+        required=False,
+        help_text="Only this path and what is below it. Empty: everything.",
+        widget=forms.TextInput(attrs={**_PLAIN, "placeholder": "/api"}),
+    )
+    port = forms.CharField(
+        label="Port",
+        required=False,
+        help_text="Another port of the app. Empty: the one it has in its settings.",
+        widget=forms.TextInput(attrs={**_PLAIN, "inputmode": "numeric", "placeholder": "9000"}),
+    )
+    strips_path = forms.BooleanField(
+        label="Leave the path out",
+        required=False,
+        help_text="The app is asked for / where the visitor asked for the path.",
+    )
+    is_primary = forms.BooleanField(
+        label="Primary name",
+        required=False,
+        help_text="Where visitors of names that redirect are sent on to.",
+    )
+    redirects = forms.BooleanField(
+        label="Redirect to the primary name",
+        required=False,
+        help_text="For good (301), with path and query.",
+    )
+
+    def __init__(
+        self, data: Mapping[str, Any] | None = None, *, instance: Domain | None = None
+    ) -> None:
+        initial = {name: getattr(instance, name) for name in self.base_fields} if instance else {}
+        super().__init__(data, initial=initial)
+        if instance is not None:
+            del self.fields["host"]
 
     def clean_host(self) -> str:
-        try:
-            return check_host_name(self.cleaned_data["host"])
-        except InvalidSource as error:
-            raise ValidationError(" ".join(filter(None, [error.sentence, error.hint]))) from error
+        return str(_checked(check_host_pattern, self.cleaned_data["host"]))
+
+    def clean_path(self) -> str:
+        return str(_checked(check_path_prefix, self.cleaned_data["path"]))
+
+    def clean_port(self) -> int | None:
+        text = self.cleaned_data["port"]
+        return int(_checked(check_port, text)) if text else None
+
+    def clean(self) -> dict[str, Any]:
+        given: dict[str, Any] = super().clean() or self.cleaned_data
+        if given.get("is_primary") and given.get("redirects"):
+            self.add_error("redirects", "The primary name cannot redirect to itself.")
+        if given.get("strips_path") and "path" not in self.errors and not given.get("path"):
+            self.add_error("strips_path", "There is no path to leave out.")
+        return given
+
+    @property
+    def has_advanced_errors(self) -> bool:
+        """Whether a field is wrong that the page hides."""
+        return any(name != "host" for name in self.errors)
+
+
+class MoveForm(forms.Form):
+    """To which app a name is moved, of those that the person may change."""
+
+    to = forms.ModelChoiceField(
+        label="App",
+        queryset=App.objects.none(),
+        empty_label="Choose an app",
+        error_messages={"required": "Choose an app.", "invalid_choice": "Choose an app."},
+    )
+
+    def __init__(self, data: Mapping[str, Any] | None = None, *, apps: QuerySet[App]) -> None:
+        super().__init__(data)
+        field = self.fields["to"]
+        assert isinstance(field, forms.ModelChoiceField)
+        field.queryset = apps

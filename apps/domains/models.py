@@ -2,30 +2,71 @@
 
 from __future__ import annotations
 
+import idna
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
 from django.utils import timezone
 
+from apps.engine.routes import MAX_PATH, WILD
 from apps.projects.models import App
 
 
 class Domain(models.Model):
-    """One more host name of an app, beside the address that Mist gives it."""
+    """One more host name of an app, or one path of it, beside the address that Mist gives it."""
 
     app = models.ForeignKey(App, on_delete=models.CASCADE, related_name="domains")
-    host = models.CharField(max_length=253, unique=True)
+    host = models.CharField(max_length=255)
+    """In ASCII; `*.example.com` for every name directly below."""
+    path = models.CharField(max_length=MAX_PATH, blank=True, default="")
+    strips_path = models.BooleanField("without the path", default=False)
+    port = models.PositiveIntegerField(null=True, blank=True)
+    """None for the app's own."""
+    is_primary = models.BooleanField("primary", default=False)
+    """The one that visitors of the redirecting ones are sent on to."""
+    redirects = models.BooleanField("redirects to the primary name", default=False)
+    moved_from = models.ForeignKey(
+        App, null=True, on_delete=models.SET_NULL, related_name="+", editable=False
+    )
+    """It leads there as well until its new app's routes are written."""
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )
 
     class Meta:
-        ordering = ("host",)
+        ordering = ("host", "path")
+        constraints = (
+            models.UniqueConstraint(fields=("host", "path"), name="domain_once"),
+            models.UniqueConstraint(
+                fields=("app",), condition=Q(is_primary=True), name="one_primary_domain_per_app"
+            ),
+        )
 
     def __str__(self) -> str:
-        return self.host
+        return f"{self.host}{self.path}"
+
+    @property
+    def is_wild(self) -> bool:
+        return self.host.startswith(WILD)
+
+    @property
+    def shown(self) -> str:
+        """As people write it: `bücher.example/shop`."""
+        wild, name = (WILD, self.host.removeprefix(WILD)) if self.is_wild else ("", self.host)
+        try:
+            name = idna.decode(name)
+        except idna.IDNAError:
+            pass
+        return f"{wild}{name}{self.path}"
 
     @property
     def url(self) -> str:
-        port = settings.MIST_HTTP_PORT
-        return f"http://{self.host}" + ("" if port == 80 else f":{port}")
+        """Empty for a wildcard, which is no one address."""
+        return "" if self.is_wild else f"{origin(self.host)}{self.path}"
+
+
+def origin(host: str) -> str:
+    """How a browser begins the address of something at that name."""
+    port = settings.MIST_HTTP_PORT
+    return f"http://{host}" + ("" if port == 80 else f":{port}")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
-from apps.domains.selectors import hosts_of
-from apps.engine.labels import app_routes, closed_routes
+from apps.domains.selectors import routes_of
+from apps.engine.routes import app_routes, closed_routes
 from apps.projects.models import App
 
 
@@ -14,11 +16,24 @@ def router_name(app: App) -> str:
     return f"app-{app.pk}"
 
 
-def routes_file(app: App, *, service: str, containers: int = 1) -> dict[str, Any]:
-    """All host names of the app, leading to one deployment's service of so many containers."""
-    return app_routes(app=str(app.pk), service=service, hosts=hosts_of(app), containers=containers)
+def routes_file(
+    app: App,
+    *,
+    service: str,
+    containers: int = 1,
+    port: int | None = None,
+    more_ports: Collection[int] = (),
+) -> dict[str, Any]:
+    """All addresses of the app, leading to one deployment's service of so many containers. Those of
+    a port that it has no service for wait for the next deployment."""
+    routes = [
+        replace(one, port=None) if one.port == port else one
+        for one in routes_of(app)
+        if one.port in (None, port) or one.port in more_ports
+    ]
+    return app_routes(app=str(app.pk), service=service, routes=routes, containers=containers)
 
 
 def closed_routes_file(app: App) -> dict[str, Any]:
-    """All host names of the app, leading to the word that it is back in a moment."""
-    return closed_routes(app=str(app.pk), hosts=hosts_of(app))
+    """All addresses of the app, leading to the word that it is back in a moment."""
+    return closed_routes(app=str(app.pk), routes=routes_of(app))

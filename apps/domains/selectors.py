@@ -3,31 +3,71 @@
 from __future__ import annotations
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
-from apps.domains.models import Domain
+from apps.deployments.models import Deployment, Status
+from apps.domains.models import Domain, origin
+from apps.engine.routes import WILD, Route
 from apps.projects.models import App
 
 
-def hosts_of(app: App) -> list[str]:
-    """Every host name that leads to the app, its own address first."""
-    return [app.host, *app.domains.values_list("host", flat=True)]
+def routes_of(app: App) -> list[Route]:
+    """Every address that leads to the app, its own first; also those that leave it for another app
+    whose routes are yet to be written."""
+    domains = list(Domain.objects.filter(Q(app=app) | Q(moved_from=app)))
+    primary = next((one.host for one in domains if one.is_primary and one.app_id == app.pk), "")
+    return [Route(app.host), *(_route(one, primary or app.host) for one in domains)]
+
+
+def _route(domain: Domain, primary: str) -> Route:
+    redirects = domain.redirects and domain.host != primary
+    is_plain = not (domain.is_wild or domain.path or domain.port or redirects)
+    return Route(
+        host=domain.host,
+        path=domain.path,
+        strips=domain.strips_path,
+        port=domain.port,
+        redirect_to=origin(primary) if redirects else "",
+        key="" if is_plain else f"d{domain.pk}",
+    )
+
+
+def ports_of(app: App) -> set[int]:
+    """Ports of the app that its addresses lead to, beside its own."""
+    found = Domain.objects.filter(app=app).values_list("port", flat=True)
+    return {port for port in found if port is not None}
+
+
+def waiting_ports(app: App) -> set[int]:
+    """Ports that addresses lead to from the next deployment on: what is live was started before
+    anybody asked for them."""
+    live = Deployment.objects.filter(app=app, status=Status.LIVE).first()
+    known = {live.port, *live.more_ports} if live else set()
+    return ports_of(app) - known
 
 
 def domains_of(app: App) -> QuerySet[Domain]:
-    return Domain.objects.filter(app=app).order_by("host")
+    return Domain.objects.filter(app=app).order_by("-is_primary", "host", "path")
 
 
-def host_holder(host: str) -> str | None:
-    """Who has the host name already: a sentence's subject, or None when it is free."""
-    domain = Domain.objects.select_related("app__project").filter(host=host).first()
-    if domain is not None:
-        return f"the app {domain.app}"
+def overlapping(host: str) -> QuerySet[Domain]:
+    """Domains whose visitors may be the same as those of `host`: of that name, of a wildcard that
+    covers it, and where it is a wildcard itself, of the names that it covers."""
+    name, _, parent = host.partition(".")
+    same = Q(host=host) | Q(host=f"{WILD}{parent}")
+    if f"{name}." == WILD:
+        same |= Q(host__regex=rf"^[^.]+\.{parent.replace('.', '[.]')}$")
+    return Domain.objects.filter(same).select_related("app__project")
+
+
+def own_holder(host: str) -> str | None:
+    """Who has a name that Mist itself gives out: a sentence's subject, or None."""
     base = settings.MIST_BASE_DOMAIN
-    if host.endswith(f".{base}"):
-        app = App.objects.select_related("project").filter(label=host.removesuffix(f".{base}"))
-        if found := app.first():
-            return f"the app {found}"
-    if host == base:
+    if host in (base, f"{WILD}{base}") or host.endswith(".mist.internal"):
         return "Mist itself"
+    if host.endswith(f".{base}"):
+        label = host.removesuffix(f".{base}")
+        app = App.objects.select_related("project").filter(label=label).first()
+        if app is not None:
+            return f"the app {app}"
     return None

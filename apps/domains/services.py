@@ -1,41 +1,82 @@
-"""Adding and removing host names."""
+"""Adding, changing, moving and removing host names."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from apps.accounts.models import User
-from apps.audit.trail import record
+from apps.audit.trail import facts, record
 from apps.deployments.services import app_publish
 from apps.domains.models import Domain
-from apps.domains.selectors import host_holder
+from apps.domains.selectors import overlapping, own_holder
 from apps.engine.errors import InvalidSource
-from apps.engine.sources import check_host_name
+from apps.engine.routes import check_host_pattern, check_path_prefix
 from apps.projects.models import App
 
+OF_DOMAIN = ("path", "strips_path", "port", "is_primary", "redirects")
+"""What can be set for one."""
 
-def domain_add(*, app: App, host: str, created_by: User | None) -> Domain:
-    """Lead one more host name to the app, within a second and without restarting it.
+
+def domain_add(*, app: App, host: str, created_by: User | None, **settings: Any) -> Domain:
+    """Lead one more host name to the app, or one path of it, within a second and without
+    restarting it. `settings` are of `OF_DOMAIN`.
 
     Raises `InvalidSource` for a name that is none, is taken, or is kept for Mist.
     """
-    name = check_host_name(host)
-    base = settings.MIST_BASE_DOMAIN
+    name = check_host_pattern(host.strip())
+    settings["path"] = check_path_prefix(settings.get("path", ""))
     with transaction.atomic():
-        holder = host_holder(name)
-        if holder is not None:
-            raise InvalidSource(f"{name} belongs to {holder} already.")
-        if name.endswith(".mist.internal"):
-            raise InvalidSource("Names below mist.internal are kept for Mist itself.")
-        if name.endswith(f".{base}") and "." not in name.removesuffix(f".{base}"):
-            raise InvalidSource(
-                f"Names directly below {base} are given out by Mist.",
-                hint="Add a name of your own, for example shop.example.com.",
-            )
-        domain = Domain.objects.create(app=app, host=name, created_by=created_by)
-        record("domain.add", domain, name=f"{app} {domain}")
+        _see_that_it_is_free(app, name, settings["path"])
+        if settings.get("is_primary"):
+            _no_other_primary(app)
+        domain = Domain(app=app, host=name, created_by=created_by, **settings)
+        _see_that_it_fits(domain)
+        _save(domain)
+        record("domain.add", domain, name=f"{app} {domain}", after=_facts(domain))
         app_publish(app=app)
+    return domain
+
+
+def domain_change(*, domain: Domain, **settings: Any) -> Domain:
+    """Change what leads where, live within a second. Raises `InvalidSource` as `domain_add`."""
+    if "path" in settings:
+        settings["path"] = check_path_prefix(settings["path"])
+    with transaction.atomic():
+        before = _facts(Domain.objects.select_for_update().get(pk=domain.pk))
+        if settings.get("path", domain.path) != domain.path:
+            _see_that_it_is_free(domain.app, domain.host, settings["path"], but=domain)
+        if settings.get("is_primary"):
+            _no_other_primary(domain.app, but=domain)
+        for name, value in settings.items():
+            setattr(domain, name, value)
+        _see_that_it_fits(domain)
+        _save(domain)
+        after = _facts(domain)
+        if before != after:
+            name = f"{domain.app} {domain}"
+            record("domain.change", domain, name=name, before=before, after=after)
+        app_publish(app=domain.app)
+    return domain
+
+
+def domain_move(*, domain: Domain, to: App) -> Domain:
+    """Lead it to another app without a moment in which it leads nowhere. It is no primary name
+    there. Raises `InvalidSource` when it would be in the way of something."""
+    with transaction.atomic():
+        was = Domain.objects.select_for_update().select_related("app__project").get(pk=domain.pk)
+        if was.app_id == to.pk:
+            return domain
+        _see_that_it_is_free(to, was.host, was.path, but=was)
+        domain.moved_from, domain.app = was.app, to
+        domain.is_primary = domain.redirects = False
+        domain.save()
+        before, after = {"app": str(was.app)}, {"app": str(to)}
+        record("domain.move", domain, name=f"{to} {domain}", before=before, after=after)
+        # The other app's routes follow when these are written.
+        app_publish(app=to)
     return domain
 
 
@@ -43,6 +84,56 @@ def domain_remove(*, domain: Domain) -> None:
     """The host name is free again; the app is not restarted."""
     with transaction.atomic():
         app = domain.app
-        record("domain.remove", domain, name=f"{app} {domain}")
+        record("domain.remove", domain, name=f"{app} {domain}", before=_facts(domain))
         domain.delete()
         app_publish(app=app)
+
+
+# ------------------------------------------------------------------------------------------ parts
+
+
+def _facts(domain: Domain) -> dict[str, Any]:
+    found = facts(domain, *OF_DOMAIN)
+    return {name: value for name, value in found.items() if value not in ("", None, False)}
+
+
+def _save(domain: Domain) -> None:
+    try:
+        with transaction.atomic():
+            domain.save()
+    except IntegrityError as error:
+        raise InvalidSource(f"{domain.shown} was taken a moment ago. Try again.") from error
+
+
+def _see_that_it_is_free(app: App, host: str, path: str, *, but: Domain | None = None) -> None:
+    """One name is for one project: who holds `example.com/` shall not lose `example.com/login` to
+    a stranger. Within a project its paths may lead to several apps."""
+    if (holder := own_holder(host)) is not None:
+        raise InvalidSource(f"{host} belongs to {holder} already.")
+    base = settings.MIST_BASE_DOMAIN
+    if host.endswith(f".{base}") and "." not in host.removesuffix(f".{base}"):
+        raise InvalidSource(
+            f"Names directly below {base} are given out by Mist.",
+            hint="Add a name of your own, for example shop.example.com.",
+        )
+    for other in overlapping(host).exclude(pk=but.pk if but else 0):
+        if (other.host, other.path) == (host, path):
+            whose = f"the app {other.app}"
+        elif other.app.project_id != app.project_id:
+            whose = "another project"
+        else:
+            continue
+        raise InvalidSource(f"{host}{path} belongs to {whose} already.")
+
+
+def _see_that_it_fits(domain: Domain) -> None:
+    if domain.is_primary and (domain.is_wild or domain.path or domain.redirects):
+        raise InvalidSource(
+            "The primary name is one name, for all paths, that does not redirect itself."
+        )
+
+
+def _no_other_primary(app: App, *, but: Domain | None = None) -> None:
+    Domain.objects.filter(app=app, is_primary=True).exclude(pk=but.pk if but else 0).update(
+        is_primary=False
+    )

@@ -6,9 +6,11 @@ from django.urls import path
 
 from apps.domains import views
 
-APP = "projects/<slug:project>/apps/<slug:app>/"
+DOMAINS = "projects/<slug:project>/apps/<slug:app>/domains/"
 
 urlpatterns = [
-    path(f"{APP}domains/", views.app_domains, name="app_domains"),
-    path(f"{APP}domains/<int:pk>/delete/", views.domain_delete, name="domain_delete"),
+    path(DOMAINS, views.app_domains, name="app_domains"),
+    path(f"{DOMAINS}<int:pk>/", views.domain, name="domain"),
+    path(f"{DOMAINS}<int:pk>/move/", views.domain_move, name="domain_move"),
+    path(f"{DOMAINS}<int:pk>/delete/", views.domain_delete, name="domain_delete"),
 ]

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 from django.contrib import messages
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_POST
 
 from apps.accounts.models import User
 from apps.deployments.feeds import of_app
-from apps.domains.forms import DomainForm
-from apps.domains.selectors import domains_of
-from apps.domains.services import domain_add, domain_remove
+from apps.domains import services
+from apps.domains.forms import DomainForm, MoveForm
+from apps.domains.models import Domain
+from apps.domains.selectors import domains_of, waiting_ports
 from apps.engine.errors import InvalidSource
 from apps.live.pages import live_page, render_page
 from apps.projects.access import allow
-from apps.projects.app_views import app_frame, ask_about, find_app
+from apps.projects.app_views import app_crumbs, app_frame, ask_about, find_app
 from apps.projects.confirmation import Question
-from apps.projects.models import ProjectRole
+from apps.projects.models import App, ProjectRole
+from apps.projects.selectors import apps_changeable_by
+
+
+def _domain(app: App, pk: int) -> Domain:
+    return get_object_or_404(domains_of(app), pk=pk)
 
 
 @allow(ProjectRole.VIEWER, write=ProjectRole.DEVELOPER)
@@ -31,35 +38,96 @@ def app_domains(request: HttpRequest, project: str, app: str) -> HttpResponse:
     form = DomainForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         try:
-            domain = domain_add(
-                app=found, host=form.cleaned_data["host"], created_by=cast(User, request.user)
+            made = services.domain_add(
+                app=found, created_by=cast(User, request.user), **form.cleaned_data
             )
         except InvalidSource as error:
             form.add_error("host", " ".join(filter(None, [error.sentence, error.hint])))
         else:
             leads = "leads to" if found.has_address else "is kept for"
-            messages.success(request, f"{domain} {leads} {found.slug} now.")
+            messages.success(request, f"{made.shown} {leads} {found.slug} now.")
             return redirect("app_domains", project, app)
     domains = list(domains_of(found).select_related("created_by"))
-    context = {**app_frame(found, "Domains"), "form": form, "domains": domains}
+    context = {
+        **app_frame(found, "Domains"),
+        "form": form,
+        "domains": domains,
+        "waiting_ports": waiting_ports(found),
+    }
     return render_page(request, "app_domains.html", context, parts="_app_head.html")
+
+
+@allow(ProjectRole.DEVELOPER)
+@require_http_methods(["GET", "HEAD", "POST"])
+def domain(request: HttpRequest, project: str, app: str, pk: int) -> HttpResponse:
+    """What one domain leads to."""
+    found = find_app(request, project, app)
+    row = _domain(found, pk)
+    form = DomainForm(request.POST if request.method == "POST" else None, instance=row)
+    if form.is_valid():
+        try:
+            services.domain_change(domain=row, **form.cleaned_data)
+        except InvalidSource as error:
+            form.add_error("path", " ".join(filter(None, [error.sentence, error.hint])))
+        else:
+            messages.success(request, f"{row.shown} was changed.")
+            return redirect("app_domains", project, app)
+    return _domain_page(request, found, row, form=form)
+
+
+def _domain_page(request: HttpRequest, app: App, row: Domain, **more: Any) -> HttpResponse:
+    others = _other_apps(request, app)
+    context: dict[str, Any] = {
+        "title": f"{row.shown} · {app.slug}",
+        "crumbs": app_crumbs(app, row.shown),
+        "nav": "projects",
+        "project": app.project,
+        "app": app,
+        "domain": row,
+        "move": MoveForm(apps=others) if others.exists() else None,
+    }
+    return render(request, "domain.html", context | more)
+
+
+def _other_apps(request: HttpRequest, app: App) -> QuerySet[App]:
+    """Where a name of `app` may go: apps of projects that the person develops in."""
+    user = cast(User, request.user)
+    return apps_changeable_by(user).exclude(pk=app.pk).select_related("project")
+
+
+@allow(ProjectRole.DEVELOPER)
+@require_POST
+def domain_move(request: HttpRequest, project: str, app: str, pk: int) -> HttpResponse:
+    found = find_app(request, project, app)
+    row = _domain(found, pk)
+    form = MoveForm(request.POST, apps=_other_apps(request, found))
+    if form.is_valid():
+        to: App = form.cleaned_data["to"]
+        try:
+            services.domain_move(domain=row, to=to)
+        except InvalidSource as error:
+            form.add_error("to", " ".join(filter(None, [error.sentence, error.hint])))
+        else:
+            messages.success(request, f"{row.shown} leads to {to} now.")
+            return redirect("app_domains", to.project.slug, to.slug)
+    return _domain_page(request, found, row, form=DomainForm(instance=row), move=form)
 
 
 @allow(ProjectRole.DEVELOPER)
 @require_http_methods(["GET", "HEAD", "POST"])
 def domain_delete(request: HttpRequest, project: str, app: str, pk: int) -> HttpResponse:
     found = find_app(request, project, app)
-    domain = get_object_or_404(domains_of(found), pk=pk)
+    domain = _domain(found, pk)
     if request.method != "POST":
         question = Question(
-            heading=f"Remove {domain}?",
-            text=f"Within a second visitors of {domain} no longer reach {found.slug}. "
+            heading=f"Remove {domain.shown}?",
+            text=f"Within a second visitors of {domain.shown} no longer reach {found.slug}. "
             "Its other addresses go on to work.",
             button="Remove domain",
             back=reverse("app_domains", args=[project, app]),
             keep="Keep domain",
         )
         return ask_about(request, found, question, last="Remove domain")
-    domain_remove(domain=domain)
-    messages.success(request, f"{domain} was removed.")
+    services.domain_remove(domain=domain)
+    messages.success(request, f"{domain.shown} was removed.")
     return redirect("app_domains", project, app)

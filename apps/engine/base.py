@@ -233,7 +233,7 @@ class Proxy(Protocol):
         ...
 
     def wait_until_closed(self, *, router: str, deadline: Deadline) -> None:
-        """Return once Traefik's API shows that `router` leads to `labels.closed_service`. Raises
+        """Return once Traefik's API shows that `router` leads to `routes.closed_service`. Raises
         `SwitchFailed`."""
         ...
 

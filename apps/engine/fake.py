@@ -23,7 +23,7 @@ from apps.engine.deadline import Deadline
 from apps.engine.errors import BranchNotFound, CloneFailed, SwitchFailed
 from apps.engine.fake_containers import FakeContainers
 from apps.engine.fake_faults import Actor, Call
-from apps.engine.labels import closed_service
+from apps.engine.routes import closed_service
 
 
 class FakeGit(Actor):

@@ -17,9 +17,9 @@ from apps.engine import process
 from apps.engine.data import EngineConfig, ProbeResult
 from apps.engine.deadline import Deadline
 from apps.engine.errors import MAKE_ROOM, OutOfDisk, ProxyUnavailable, SwitchFailed, TimedOut
-from apps.engine.labels import closed_service
 from apps.engine.locks import file_lock
 from apps.engine.probe import connect, is_connected, probe
+from apps.engine.routes import closed_service
 
 SOURCE = Path(__file__).resolve().parents[2] / "traefik"
 START_SECONDS = 20.0

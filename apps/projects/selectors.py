@@ -40,6 +40,16 @@ def apps_visible_to(user: User) -> QuerySet[App]:
     return apps if user.is_admin else apps.filter(project__in=_projects_of(user))
 
 
+def apps_changeable_by(user: User) -> QuerySet[App]:
+    """Apps of the projects that the person develops in."""
+    found = apps_visible_to(user)
+    if user.is_admin:
+        return found
+    roles = (ProjectRole.DEVELOPER, ProjectRole.ADMIN)
+    mine = Membership.objects.filter(user=user, role__in=roles)
+    return found.filter(project__in=mine.values("project"))
+
+
 def _projects_of(user: User) -> QuerySet[Membership, int]:
     return Membership.objects.filter(user=user).order_by().values_list("project_id", flat=True)
 

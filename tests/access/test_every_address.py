@@ -121,6 +121,8 @@ TABLE = {
     "deployment_log_search": DEVELOPER,
     "deployment_log_chunk": DEVELOPER,
     "app_domains": (VIEWER, DEVELOPER),
+    "domain": DEVELOPER,
+    "domain_move": DEVELOPER,
     "domain_delete": DEVELOPER,
     "server": ADMIN,
     "server_data": ADMIN,

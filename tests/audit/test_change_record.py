@@ -204,6 +204,13 @@ POSTS: dict[str, Post | Callable[[], Post]] = {
     "app_domains": Post(
         ("domain.add",), "shop/web new.example.com", APP, {"host": "new.example.com"}
     ),
+    "domain": Post(
+        ("domain.change",), "shop/web shop.example.com/api", ONE, {"path": "/api"}
+    ),
+    "domain_move": lambda: Post(
+        ("domain.move",), "shop/other shop.example.com", ONE,
+        {"to": App.objects.create(project=App.objects.get().project, slug="other", label="o").pk},
+    ),
     "domain_delete": Post(("domain.remove",), "shop/web shop.example.com", ONE),
     "storage_clean": Post(("clean_up.request",), "Clean-up 1"),
     "audit_export": Post(("audit.export",), "this Mist", data={"format": "csv"}),

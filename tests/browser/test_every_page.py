@@ -64,6 +64,7 @@ PAGES: dict[str, dict[str, str]] = {
         "app-environment-none": f"{WORKER}/environment/",
     },
     "app_domains": {"app-domains": f"{WEB}/domains/"},
+    "domain": {"domain": f"{WEB}/domains/1/"},
     "app_source": {"app-source": f"{WEB}/source/"},
     "app_settings": {
         "app-settings": f"{WEB}/settings/",

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from apps.engine.errors import InvalidSource
 from apps.engine.git_process import git_command
 from apps.engine.holdings import check_mount_path
-from apps.engine.labels import app_routes, closed_routes, probe_labels
+from apps.engine.labels import probe_labels
+from apps.engine.routes import Route, app_routes, closed_routes
 from apps.engine.run_settings import check_command, check_statuses, split_command
 from apps.engine.sources import (
     check_health_path,
@@ -105,29 +106,44 @@ def test_an_accepted_ref_or_address_is_one_word_and_no_option(text: str) -> None
             assert not re.search(r"[\s\x00-\x1f'\"`$;&|<>\\(){}*?]", kept)
 
 
-HOST_RULE = re.compile(r"Host\(`([a-z0-9.-]+)`\)(?: \|\| Host\(`([a-z0-9.-]+)`\))*")
+PATH = r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*"
+HOST_RULE = r"Host\(`[a-z0-9.-]+`\)"
+WILD_RULE = r"HostRegexp\(`\^\[a-z0-9-\]\+(?:\\\.[a-z0-9-]+)+\$`\)"
+PATH_RULE = rf"\(Path\(`(?:/{PATH})+`\) \|\| PathPrefix\(`(?:/{PATH})+/`\)\)"
+RULE = re.compile(
+    rf"{HOST_RULE}(?: \|\| {HOST_RULE})*|(?:{HOST_RULE}|{WILD_RULE})(?: && {PATH_RULE})?"
+)
 
 
-@given(st.lists(nasty, max_size=4))
-@example(["a.com`) || Host(`b.com"])
-@example(["a.com", "b.com`) || PathPrefix(`/"])
-@example(["a.com\n", "{{ .Host }}"])
-def test_a_domain_adds_no_rule_of_its_own_to_traefik(hosts: list[str]) -> None:
-    for closed in (False, True):
-        try:
-            routes = (
-                closed_routes(app="1", hosts=hosts)
-                if closed
-                else app_routes(app="1", service="mist-1", hosts=hosts)
-            )
-        except InvalidSource:
-            continue
-        if not hosts:
-            assert routes == {}
-            continue
-        [router] = json.loads(json.dumps(routes))["http"]["routers"].values()
-        assert HOST_RULE.fullmatch(router["rule"])
-        assert re.findall(r"`([^`]*)`", router["rule"]) == [check_host_name(h) for h in hosts]
+@given(st.lists(st.tuples(nasty, nasty, nasty), max_size=4), st.booleans())
+@example([("a.com`) || Host(`b.com", "", "")], False)
+@example([("a.com", "", ""), ("b.com`) || PathPrefix(`/", "", "")], False)
+@example([("a.com\n", "", ""), ("{{ .Host }}", "", "")], True)
+@example([("a.com", "/x`) || Path(`/", "")], False)
+@example([("*.a.com", "/x", "http://b.com/${evil}")], False)
+def test_a_domain_adds_no_rule_of_its_own_to_traefik(
+    typed: list[tuple[str, str, str]], closed: bool
+) -> None:
+    routes = [
+        Route(host=host, path=path, redirect_to=target, key=f"d{n}" if n or path or target else "")
+        for n, (host, path, target) in enumerate(typed)
+    ]
+    try:
+        file = (
+            closed_routes(app="1", routes=routes)
+            if closed
+            else app_routes(app="1", service="mist-1", routes=routes)
+        )
+    except InvalidSource:
+        return
+    if not file:
+        assert all(route.key for route in routes)
+        return
+    http = json.loads(json.dumps(file))["http"]
+    assert all(RULE.fullmatch(router["rule"]) for router in http["routers"].values())
+    for middleware in http.get("middlewares", {}).values():
+        if redirect := middleware.get("redirectRegex"):
+            assert re.fullmatch(r"https?://[a-z0-9.:-]+\$\{1\}", redirect["replacement"])
 
 
 @given(nasty)

@@ -1,0 +1,185 @@
+"""An app's public routes, as the file that Traefik reads: which host names and paths lead there.
+
+Nothing that a person typed becomes configuration: names and paths are checked once more here, where
+they are put between quotes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from apps.engine.errors import InvalidSource
+from apps.engine.sources import check_host_name
+
+RETRY_SECONDS = "5"
+"""After which visitors of an app that makes way are told to come again."""
+EXACT, WILDCARD = 2_000, 1_000
+"""Priorities in Traefik: a name beats a wildcard, then the longer path beats the shorter one. Left
+to itself Traefik goes by the length of the rule, and many names make a long one."""
+MAX_PATH = 200
+WILD = "*."
+_PATH = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
+_KEY = re.compile(r"[a-z0-9]*")
+_TARGET = re.compile(r"https?://[a-z0-9.-]+(?::[0-9]{1,5})?")
+
+
+@dataclass(frozen=True)
+class Route:
+    """One host name of an app, or one path of it."""
+
+    host: str
+    """`*.example.com` for every name directly below."""
+    path: str = ""
+    """`/api` for that path and all below; empty for everything."""
+    strips: bool = False
+    """Whether the app is asked without the path."""
+    port: int | None = None
+    """Another port of the app than its first one."""
+    redirect_to: str = ""
+    """`https://shop.example.com` where visitors are sent on to, with path and query."""
+    key: str = ""
+    """Names its router. Empty for a plain name, which shares the app's own."""
+
+    @property
+    def is_wild(self) -> bool:
+        return self.host.startswith(WILD)
+
+
+def check_host_pattern(text: str) -> str:
+    """A host name as `check_host_name` has it, or `*.` before one of two labels or more. Raises
+    `InvalidSource`."""
+    if not text.startswith(WILD):
+        return check_host_name(text)
+    name = check_host_name(text.removeprefix(WILD))
+    if "." not in name:
+        raise InvalidSource(
+            "A wildcard stands before a name of two parts or more, for example *.example.com."
+        )
+    return WILD + name
+
+
+def check_path_prefix(text: str) -> str:
+    """The path that a route is for, without a slash at its end; empty for all. Raises
+    `InvalidSource`."""
+    path = text.rstrip("/")
+    if path and (len(path) > MAX_PATH or not _PATH.fullmatch(path)):
+        raise InvalidSource(
+            "A path starts with '/' and has letters, digits and . _ ~ - in its parts, none of "
+            f"which begins with a dot, and at most {MAX_PATH} characters, for example /api."
+        )
+    return path
+
+
+def service_of(service: str, port: int | None) -> str:
+    """Traefik's name for another port of the same containers."""
+    return service if port is None else f"{service}-p{port}"
+
+
+def closed_service(router: str) -> str:
+    """What a router leads to while its app is away: a service without servers."""
+    return f"{router}-closed"
+
+
+def app_routes(
+    *, app: str, service: str, routes: Sequence[Route], containers: int = 1
+) -> dict[str, Any]:
+    """The app's dynamic file; empty when it has no plain name. Of several containers, a request
+    that one does not take, since it is ending or not listening yet, goes to another; Traefik does
+    that only as long as nothing of the request was sent.
+
+    Raises `InvalidSource` (a `ValueError`) for anything that is not a plain host name or path, so
+    none can end its quotes and add a rule of its own.
+    """
+    main = f"app-{app}"
+    http = _routers(main, routes, lambda route: f"{service_of(service, route.port)}@docker")
+    if http and containers > 1:
+        # The next try takes the next server in turn, which may be the same one again while others
+        # ask too: with one of three down, 3 tries lost 1 request in 10 and 9 tries none.
+        retry = {"attempts": 3 * containers, "initialInterval": "10ms"}
+        _everywhere(http, f"{main}-retry", {"retry": retry})
+    return {"http": http} if http else {}
+
+
+def closed_routes(*, app: str, routes: Sequence[Route]) -> dict[str, Any]:
+    """As `app_routes`, for an app that is away for a moment: 503, and when to ask again."""
+    closed = closed_service(f"app-{app}")
+    http = _routers(f"app-{app}", routes, lambda route: closed)
+    if not http:
+        return {}
+    http["services"] = {closed: {"loadBalancer": {"servers": []}}}
+    headers = {"customResponseHeaders": {"Retry-After": RETRY_SECONDS, "Cache-Control": "no-store"}}
+    _everywhere(http, closed, {"headers": headers})
+    return {"http": http}
+
+
+# ------------------------------------------------------------------------------------------ parts
+
+
+def _routers(main: str, routes: Sequence[Route], service: Any) -> dict[str, Any]:
+    """All routers, the plain names in one of them, and the middlewares they bring."""
+    plain = [route for route in routes if not route.key]
+    if not plain:
+        return {}
+    routers = {main: _router(" || ".join(_host_rule(one) for one in plain), EXACT)}
+    routers[main]["service"] = service(plain[0])
+    middlewares: dict[str, Any] = {}
+    for route in routes:
+        if not route.key:
+            continue
+        name = f"{main}-{_checked_key(route.key)}"
+        routers[name] = router = _router(_rule(route), _priority(route))
+        router["service"] = "noop@internal" if route.redirect_to else service(route)
+        if route.redirect_to:
+            middlewares[f"{name}-redirect"] = _redirect(route.redirect_to)
+            router["middlewares"] = [f"{name}-redirect"]
+        elif route.strips and route.path:
+            prefix = {"prefixes": [check_path_prefix(route.path)]}
+            middlewares[f"{name}-strip"] = {"stripPrefix": prefix}
+            router["middlewares"] = [f"{name}-strip"]
+    return {"routers": routers} | ({"middlewares": middlewares} if middlewares else {})
+
+
+def _router(rule: str, priority: int) -> dict[str, Any]:
+    return {"entryPoints": ["web"], "rule": rule, "priority": priority}
+
+
+def _everywhere(http: dict[str, Any], name: str, middleware: dict[str, Any]) -> None:
+    """One more middleware, of every router that leads to the app."""
+    http.setdefault("middlewares", {})[name] = middleware
+    for router in http["routers"].values():
+        if router["service"] != "noop@internal":
+            router["middlewares"] = [name, *router.get("middlewares", [])]
+
+
+def _host_rule(route: Route) -> str:
+    host = check_host_pattern(route.host)
+    if not route.is_wild:
+        return f"Host(`{host}`)"
+    rest = host.removeprefix(WILD).replace(".", r"\.")
+    return rf"HostRegexp(`^[a-z0-9-]+\.{rest}$`)"
+
+
+def _rule(route: Route) -> str:
+    """Traefik's PathPrefix goes by characters: `/api` would be for `/apis` too."""
+    host, path = _host_rule(route), check_path_prefix(route.path)
+    return f"{host} && (Path(`{path}`) || PathPrefix(`{path}/`))" if path else host
+
+
+def _priority(route: Route) -> int:
+    return (WILDCARD if route.is_wild else EXACT) + len(route.path)
+
+
+def _redirect(target: str) -> dict[str, Any]:
+    if not _TARGET.fullmatch(target):
+        raise InvalidSource(f"No address to send visitors on to: {target!r}.")
+    where = {"regex": "^https?://[^/]+(/.*)?$", "replacement": f"{target}${{1}}"}
+    return {"redirectRegex": where | {"permanent": True}}
+
+
+def _checked_key(key: str) -> str:
+    if not _KEY.fullmatch(key):
+        raise ValueError(f"Not a route's key: {key!r}")
+    return key
