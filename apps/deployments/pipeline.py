@@ -17,6 +17,7 @@ from django.db.utils import Error as DatabaseError
 from apps.deployments import changes, lifecycle, planning
 from apps.deployments.archive import keep_output
 from apps.deployments.checking import check, look_at
+from apps.deployments.cloning import clone
 from apps.deployments.endings import AWAY_SECONDS, begin_again, end_badly, own_fault
 from apps.deployments.holdings import holdings_of
 from apps.deployments.lifecycle import Overtaken
@@ -133,31 +134,6 @@ def take_stock(work: Work) -> None:
         deployment, made_from=made_from, variables=changes.pack_variables(work.variables)
     )
     work.hide_values()
-
-
-def clone(work: Work) -> None:
-    """Fetch the commit and write its files. The commit recorded is the one that is built."""
-    deployment, app = work.deployment, work.app
-    deadline = work.deadline(settings.MIST_CLONE_TIMEOUT, "Cloning")
-    ref = deployment.commit or deployment.ref
-    work.say(f"Cloning {app.repository}, {ref}")
-    found = work.engine.git.fetch(
-        url=app.repository, mirror=work.mirror, ref=ref, log=work.line, deadline=deadline
-    )
-    lifecycle.record(
-        deployment,
-        commit=found.sha,
-        commit_message=found.message[:500],
-        commit_author=found.author[:200],
-        committed_at=found.committed_at,
-    )
-    shutil.rmtree(work.checkout, ignore_errors=True)
-    work.checkout.parent.mkdir(parents=True, exist_ok=True)
-    work.undo.callback(shutil.rmtree, work.checkout, ignore_errors=True)
-    work.engine.git.checkout(
-        mirror=work.mirror, sha=found.sha, target=work.checkout, deadline=deadline
-    )
-    work.say(f"At {found.sha[:7]} {found.message}")
 
 
 def build(work: Work) -> None:

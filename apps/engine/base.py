@@ -21,6 +21,7 @@ from apps.engine.data import (
     ContainerSpec,
     EngineConfig,
     EngineInfo,
+    GitAccess,
     LineSink,
     Outcome,
     OutputLine,
@@ -35,16 +36,41 @@ from apps.engine.usage import Usage
 
 class Git(Protocol):
     def fetch(
-        self, *, url: str, mirror: Path, ref: str, log: LineSink, deadline: Deadline
+        self,
+        *,
+        url: str,
+        mirror: Path,
+        ref: str,
+        log: LineSink,
+        deadline: Deadline,
+        access: GitAccess | None = None,
     ) -> Commit:
         """Bring the commit that `ref` (a branch, tag or 40-digit SHA) means now into the bare
         `mirror`, shallow. An interrupted or broken mirror is made anew. Raises `InvalidSource`,
-        `BranchNotFound`, `CloneFailed`, `OutOfDisk`, `TimedOut`, `Cancelled`."""
+        `BranchNotFound`, `HostKeyRefused`, `CloneFailed`, `OutOfDisk`, `TimedOut`, `Cancelled`."""
         ...
 
-    def checkout(self, *, mirror: Path, sha: str, target: Path, deadline: Deadline) -> None:
-        """Write the commit's files to `target`, which must not exist yet. No hooks, filters or
-        submodules run."""
+    def checkout(
+        self,
+        *,
+        mirror: Path,
+        sha: str,
+        target: Path,
+        deadline: Deadline,
+        url: str = "",
+        log: LineSink | None = None,
+        access: GitAccess | None = None,
+    ) -> None:
+        """Write the commit's files to `target`, which must not exist yet. No hooks or filters run.
+
+        Submodules and files of Git LFS come along where `access` says so: they are fetched as
+        `fetch` does, and `url` is what relative addresses are relative to. Raises as `fetch`."""
+        ...
+
+    def branches(
+        self, *, url: str, deadline: Deadline, access: GitAccess | None = None
+    ) -> tuple[str, ...]:
+        """Names of the repository's branches, main and master first. Raises as `fetch`."""
         ...
 
 

@@ -59,6 +59,27 @@ class Commit:
 
 
 @dataclass(frozen=True)
+class GitAccess:
+    """What opens a repository, and what is fetched besides its own files.
+
+    Credentials are for the repository's own host alone, also where it redirects or has submodules.
+    """
+
+    username: str = ""
+    """Beside the password; hosts that take a token want some name, and most take any."""
+    password: str = field(default="", repr=False)
+    """A password or token for HTTPS."""
+    ssh_key: str = field(default="", repr=False)
+    """A private key as OpenSSH writes it."""
+    known_hosts: tuple[str, ...] = ()
+    """Lines as a known_hosts file has them. For a host that none of them names, the keys of the
+    large forges count that come with Mist."""
+    submodules: bool = False
+    lfs: bool = False
+    """Whether files that Git LFS keeps are fetched, instead of their pointers."""
+
+
+@dataclass(frozen=True)
 class BuildSpec:
     context: Path
     """The app's root directory inside the checkout (already resolved and checked)."""

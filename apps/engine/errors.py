@@ -43,6 +43,10 @@ class BranchNotFound(CloneFailed):
     """The branch or commit does not exist; the sentence names the branches that do."""
 
 
+class HostKeyRefused(CloneFailed):
+    """An SSH server's key has not been confirmed yet, or is another one than was."""
+
+
 class BuildFailed(EngineError):
     """The image could not be built; `detail` holds the failing step's last lines."""
 

@@ -18,7 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from apps.engine.base import Engine
-from apps.engine.data import Commit, Container, ContainerStatus, EngineConfig, LineSink, ProbeResult
+from apps.engine.data import (
+    Commit,
+    Container,
+    ContainerStatus,
+    EngineConfig,
+    GitAccess,
+    LineSink,
+    ProbeResult,
+)
 from apps.engine.deadline import Deadline
 from apps.engine.errors import BranchNotFound, CloneFailed, SwitchFailed
 from apps.engine.fake_containers import FakeContainers
@@ -35,6 +43,10 @@ class FakeGit(Actor):
         """What a checkout writes."""
         self.commits: dict[str, Commit] = {}
         """Branch → the commit at its tip."""
+        self.accesses: list[GitAccess | None] = []
+        """What each fetch and each look at branches was given."""
+        self.shown_keys: tuple[str, ...] = ()
+        """What every SSH server shows."""
         self._numbers = itertools.count(1)
         self.commit("First version")
 
@@ -51,8 +63,16 @@ class FakeGit(Actor):
         return commit
 
     def fetch(
-        self, *, url: str, mirror: Path, ref: str, log: LineSink, deadline: Deadline
+        self,
+        *,
+        url: str,
+        mirror: Path,
+        ref: str,
+        log: LineSink,
+        deadline: Deadline,
+        access: GitAccess | None = None,
     ) -> Commit:
+        self.accesses.append(access)
         deadline.check()
         self.enter("fetch", ref)
         deadline.check()
@@ -66,7 +86,17 @@ class FakeGit(Actor):
         log(f"From {url}")
         return known[ref]
 
-    def checkout(self, *, mirror: Path, sha: str, target: Path, deadline: Deadline) -> None:
+    def checkout(
+        self,
+        *,
+        mirror: Path,
+        sha: str,
+        target: Path,
+        deadline: Deadline,
+        url: str = "",
+        log: LineSink | None = None,
+        access: GitAccess | None = None,
+    ) -> None:
         self.enter("checkout", sha)
         deadline.check()
         if not any(commit.sha == sha for commit in self.commits.values()):
@@ -76,6 +106,19 @@ class FakeGit(Actor):
             path = target / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
+
+    def branches(
+        self, *, url: str, deadline: Deadline, access: GitAccess | None = None
+    ) -> tuple[str, ...]:
+        self.accesses.append(access)
+        self.enter("branches", url)
+        deadline.check()
+        return tuple(sorted(name for name in self.commits if len(name) != 40))
+
+    def host_keys(self, *, host: str, port: int, deadline: Deadline) -> tuple[str, ...]:
+        self.enter("host_keys", f"{host}:{port}")
+        deadline.check()
+        return self.shown_keys
 
 
 class FakeProxy(Actor):

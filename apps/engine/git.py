@@ -10,7 +10,7 @@ from pathlib import Path
 
 import git
 
-from apps.engine.data import Commit, LineSink
+from apps.engine.data import Commit, GitAccess, LineSink
 from apps.engine.deadline import Deadline
 from apps.engine.egress import Rules
 from apps.engine.egress_proxy import guarded_environment
@@ -54,7 +54,14 @@ class CommandLineGit:
             os.environ.pop(name, None)
 
     def fetch(
-        self, *, url: str, mirror: Path, ref: str, log: LineSink, deadline: Deadline
+        self,
+        *,
+        url: str,
+        mirror: Path,
+        ref: str,
+        log: LineSink,
+        deadline: Deadline,
+        access: GitAccess | None = None,
     ) -> Commit:
         """See `base.Git`. A branch wins over a tag of the same name."""
         url, ref = check_repository_url(url), check_ref(ref)
@@ -80,7 +87,17 @@ class CommandLineGit:
             repository.compact(deadline=deadline)
             return commit
 
-    def checkout(self, *, mirror: Path, sha: str, target: Path, deadline: Deadline) -> None:
+    def checkout(
+        self,
+        *,
+        mirror: Path,
+        sha: str,
+        target: Path,
+        deadline: Deadline,
+        url: str = "",
+        log: LineSink | None = None,
+        access: GitAccess | None = None,
+    ) -> None:
         """See `base.Git`. `target` is gone again when it fails; a mirror that turns out to be
         damaged is removed, so that the next fetch makes a new one."""
         if not is_sha(sha):
@@ -96,9 +113,10 @@ class CommandLineGit:
                 shutil.rmtree(target, ignore_errors=True)
                 raise
 
-    def branches(self, *, url: str, deadline: Deadline) -> tuple[str, ...]:
-        """Names of the repository's branches, main and master first. Raises `InvalidSource`,
-        `CloneFailed`, `TimedOut`, `Cancelled`."""
+    def branches(
+        self, *, url: str, deadline: Deadline, access: GitAccess | None = None
+    ) -> tuple[str, ...]:
+        """See `base.Git`."""
         url = check_repository_url(url)
         names = _list_refs(url, self._rules, deadline)["refs/heads/"]
         return tuple(sorted(names, key=lambda name: (name not in {"main", "master"}, name)))

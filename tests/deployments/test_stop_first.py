@@ -9,10 +9,11 @@ import pytest
 
 from apps.deployments import lifecycle, pipeline, reconciliation
 from apps.deployments.checking import check
+from apps.deployments.cloning import clone
 from apps.deployments.logs import log_path, plain_text
 from apps.deployments.models import Deployment, Status
 from apps.deployments.observation import observe_app
-from apps.deployments.pipeline import build, clone, start, take_stock
+from apps.deployments.pipeline import build, start, take_stock
 from apps.deployments.services import (
     app_restart,
     app_stop,

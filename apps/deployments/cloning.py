@@ -1,0 +1,48 @@
+"""The first step of a deployment: its commit, fetched and written where it is built."""
+
+from __future__ import annotations
+
+import shutil
+
+from django.conf import settings
+
+from apps.deployments import lifecycle
+from apps.deployments.work import Work
+from apps.sources.access import git_access
+
+
+def clone(work: Work) -> None:
+    """Fetch the commit and write its files. The commit recorded is the one that is built."""
+    deployment, app = work.deployment, work.app
+    deadline = work.deadline(settings.MIST_CLONE_TIMEOUT, "Cloning")
+    ref = deployment.commit or deployment.ref
+    work.say(f"Cloning {app.repository}, {ref}")
+    access = git_access(app)
+    found = work.engine.git.fetch(
+        url=app.repository,
+        mirror=work.mirror,
+        ref=ref,
+        log=work.line,
+        deadline=deadline,
+        access=access,
+    )
+    lifecycle.record(
+        deployment,
+        commit=found.sha,
+        commit_message=found.message[:500],
+        commit_author=found.author[:200],
+        committed_at=found.committed_at,
+    )
+    shutil.rmtree(work.checkout, ignore_errors=True)
+    work.checkout.parent.mkdir(parents=True, exist_ok=True)
+    work.undo.callback(shutil.rmtree, work.checkout, ignore_errors=True)
+    work.engine.git.checkout(
+        mirror=work.mirror,
+        sha=found.sha,
+        target=work.checkout,
+        deadline=deadline,
+        url=app.repository,
+        log=work.line,
+        access=access,
+    )
+    work.say(f"At {found.sha[:7]} {found.message}")
