@@ -18,6 +18,8 @@ def clone(work: Work) -> None:
     ref = deployment.commit or deployment.ref
     work.say(f"Cloning {app.repository}, {ref}")
     access = git_access(app)
+    # Git says it nowhere; a host's answer or a submodule's address might.
+    work.hide_values(access.password)
     found = work.engine.git.fetch(
         url=app.repository,
         mirror=work.mirror,

@@ -17,10 +17,10 @@ from apps.projects.models import EnvironmentVariable, SharedVariable
 from apps.projects.references import fill_in, references
 
 
-def masker_of(deployment: Deployment) -> Masker:
+def masker_of(deployment: Deployment, *also: str) -> Masker:
     """Hides the values of then, which its containers have, and of now: one that was replaced is no
-    less a secret. Raises `SecretsUnreadable`."""
-    return _masker(frozenset(_values(deployment)))
+    less a secret. `also` are others that the work knows. Raises `SecretsUnreadable`."""
+    return _masker(frozenset((*_values(deployment), *also)))
 
 
 def masker_or_none(deployment: Deployment) -> Masker:

@@ -60,9 +60,9 @@ class Work:
         """A line of a tool's output."""
         self.log.write(self.deployment.status, text)
 
-    def hide_values(self) -> None:
-        """From here on the log hides what was just recorded, too."""
-        self.log.hide(masker_of(self.deployment))
+    def hide_values(self, *also: str) -> None:
+        """From here on the log hides what was just recorded, and `also`, too."""
+        self.log.hide(masker_of(self.deployment, *filter(None, also)))
 
     def hidden(self, text: str) -> str:
         """The text of a failure with known values hidden."""

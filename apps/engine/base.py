@@ -29,6 +29,7 @@ from apps.engine.data import (
 )
 from apps.engine.deadline import Deadline
 from apps.engine.disk import EngineDisk, StoredNetwork
+from apps.engine.known_hosts import HostKey
 from apps.engine.usage import Usage
 
 # ------------------------------------------------------------------------------------------- git
@@ -71,6 +72,11 @@ class Git(Protocol):
         self, *, url: str, deadline: Deadline, access: GitAccess | None = None
     ) -> tuple[str, ...]:
         """Names of the repository's branches, main and master first. Raises as `fetch`."""
+        ...
+
+    def host_keys(self, *, host: str, port: int, deadline: Deadline) -> tuple[HostKey, ...]:
+        """What an SSH server shows as its keys: for a person to compare. Raises `CloneFailed` when
+        it shows none, `TimedOut`, `Cancelled`."""
         ...
 
 

@@ -11,11 +11,9 @@ import contextlib
 import functools
 import ipaddress
 import os
-import shlex
 import socket
 import socketserver
 import struct
-import sys
 import threading
 
 from apps.engine import egress
@@ -131,25 +129,18 @@ def _port_of(rules: Rules, process: int) -> int:
 
 
 def guarded_environment(rules: Rules) -> dict[str, str]:
-    """What git is given so that it connects only where the rules let it, over HTTP and SSH.
+    """What git is given so that it connects over HTTP only where the rules let it.
 
     Where the machine has a proxy of its own (`https_proxy` and the like), that makes the
     connections and is the one to refuse.
     """
-    guarded = {"GIT_SSH_COMMAND": _ssh_command(rules)}
-    if any(os.environ.get(name) for name in _PROXIES):
-        return guarded
+    if has_own_proxy():
+        return {}
     way = f"socks5h://127.0.0.1:{_port_of(rules, os.getpid())}"
     # By variables, which every git heeds. No exceptions from it.
-    return guarded | dict.fromkeys(_PROXIES, way) | {"NO_PROXY": "", "no_proxy": ""}
+    return dict.fromkeys(_PROXIES, way) | {"NO_PROXY": "", "no_proxy": ""}
 
 
-def _ssh_command(rules: Rules) -> str:
-    words = [sys.executable, "-I", "-S", egress.__file__]
-    # Two readers: ssh takes % for its own, and gives the rest to a shell.
-    command = shlex.join(words).replace("%", "%%") + " %h %p " + shlex.join(rules.words())
-    options = (
-        *("BatchMode=yes", "ConnectTimeout=15", "ServerAliveInterval=15"),
-        *("StrictHostKeyChecking=accept-new", "ProxyUseFdpass=yes", f"ProxyCommand={command}"),
-    )
-    return shlex.join(["ssh", *(f"-o{option}" for option in options)])
+def has_own_proxy() -> bool:
+    """Whether the machine has a proxy that makes its connections."""
+    return any(os.environ.get(name) for name in _PROXIES)

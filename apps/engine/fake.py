@@ -31,6 +31,7 @@ from apps.engine.deadline import Deadline
 from apps.engine.errors import BranchNotFound, CloneFailed, SwitchFailed
 from apps.engine.fake_containers import FakeContainers
 from apps.engine.fake_faults import Actor, Call
+from apps.engine.known_hosts import HostKey
 from apps.engine.routes import closed_service
 
 
@@ -45,7 +46,7 @@ class FakeGit(Actor):
         """Branch → the commit at its tip."""
         self.accesses: list[GitAccess | None] = []
         """What each fetch and each look at branches was given."""
-        self.shown_keys: tuple[str, ...] = ()
+        self.shown_keys: tuple[HostKey, ...] = ()
         """What every SSH server shows."""
         self._numbers = itertools.count(1)
         self.commit("First version")
@@ -115,7 +116,7 @@ class FakeGit(Actor):
         deadline.check()
         return tuple(sorted(name for name in self.commits if len(name) != 40))
 
-    def host_keys(self, *, host: str, port: int, deadline: Deadline) -> tuple[str, ...]:
+    def host_keys(self, *, host: str, port: int, deadline: Deadline) -> tuple[HostKey, ...]:
         self.enter("host_keys", f"{host}:{port}")
         deadline.check()
         return self.shown_keys

@@ -9,9 +9,17 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from apps.engine.errors import MAKE_ROOM, BranchNotFound, CloneFailed, EngineError, OutOfDisk
+from apps.engine.errors import (
+    MAKE_ROOM,
+    BranchNotFound,
+    CloneFailed,
+    EngineError,
+    HostKeyRefused,
+    OutOfDisk,
+)
 from apps.engine.sources import display_url
 
+ACCESS_PAGE = "on the app's page Source under Access"
 _DETAIL_LINES = 10
 _NAMED_BRANCHES = 10
 _COMPARED_BRANCHES = 2_000
@@ -48,6 +56,21 @@ _REASONS = (
         "set MIST_GIT_LOCALHOST=true.",
     ),
     _reason(
+        r"remote host identification has changed|host key for .* has changed",
+        "{host} shows another SSH key than the one that was confirmed. Mist has not gone on, and "
+        "nothing was changed.",
+        "Somebody may stand between this machine and it. If its operator says that the key is "
+        f"new, replace it {ACCESS_PAGE}.",
+        HostKeyRefused,
+    ),
+    _reason(
+        r"no \S+ host key is known for|host key verification failed",
+        "Nobody has confirmed the SSH key of {host} yet.",
+        f"Compare its fingerprint with the one that its operator publishes, and confirm it, "
+        f"{ACCESS_PAGE}.",
+        HostKeyRefused,
+    ),
+    _reason(
         r"socks5 connection to .*\(4\)|could not resolve (host|proxy)|name or service not known|"
         r"temporary failure in name resolution",
         "The host {host} was not found.",
@@ -66,24 +89,24 @@ _REASONS = (
         "Check that its certificate is valid and that this machine trusts who signed it.",
     ),
     _reason(
-        r"host key verification failed",
-        "The SSH key of {host} is not the one that this machine knows.",
-        "If the server's key has changed for a good reason, remove its old line from the "
-        "known_hosts file of the user that runs Mist.",
+        r"another host asks for a login",
+        "The repository {name} redirects from {host} to another host, which asks for a login. The "
+        "app's token is for {host} alone.",
+        "Set the app's repository to the address that it redirects to, if you trust that.",
     ),
     _reason(
         r"permission denied \(|permission denied, please try again",
-        "{host} does not accept this machine's SSH key for {name}.",
-        "Add the machine's public key to the repository as a deploy key, or use the https:// "
-        "address if the repository is public.",
+        "{host} does not accept the app's deploy key for {name}.",
+        f"Add the key's public half to the repository as a deploy key: it stands {ACCESS_PAGE}.",
     ),
     _reason(
         r"could not read (username|password)|terminal prompts disabled|authentication failed|"
         r"repository .*not found|returned error: (401|403|404)|access denied|"
         r"does not appear to be a git repository|http 403",
         "The repository {name} at {host} is private or does not exist.",
-        "Check the address by opening it in a browser without logging in. Mist can fetch public "
-        "repositories over https://, private ones over SSH with a deploy key.",
+        "Check the address by opening it in a browser. A private repository needs an access token "
+        f"or a deploy key, which you give it {ACCESS_PAGE}; one that is there may have ended, or "
+        "may not read this repository.",
     ),
     _reason(
         r"dumb http transport",

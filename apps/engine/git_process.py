@@ -85,7 +85,7 @@ def git_environment() -> dict[str, str]:
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_ATTR_NOSYSTEM": "1",
-        # Nowhere, unless `egress_proxy` says how.
+        # Nowhere, unless `git_access` says how.
         "GIT_SSH_COMMAND": refuse,
         "GIT_TERMINAL_PROMPT": "0",
     }
@@ -110,7 +110,25 @@ def run_git(
     `inherited` stay open in git, so that a lock on one lasts as long as the last of its processes.
     Raises what the deadline raises; git and all its children are gone by then.
     """
-    with _started(arguments, environment or {}, inherited) as process:
+    return run_program(
+        git_command(*arguments),
+        deadline=deadline,
+        log=log,
+        environment=environment,
+        inherited=inherited,
+    )
+
+
+def run_program(
+    command: Sequence[str],
+    *,
+    deadline: Deadline,
+    log: LineSink | None = None,
+    environment: Mapping[str, str] | None = None,
+    inherited: Sequence[int] = (),
+) -> GitOutput:
+    """The same for a program that does git's work on another machine: ssh."""
+    with _started(command, environment or {}, inherited) as process:
         stdout = bytearray()
         stderr = _Lines(log)
         for stream, data in _read(process, deadline):
@@ -127,11 +145,11 @@ def run_git(
 
 @contextlib.contextmanager
 def _started(
-    arguments: Sequence[str], environment: Mapping[str, str], inherited: Sequence[int]
+    command: Sequence[str], environment: Mapping[str, str], inherited: Sequence[int]
 ) -> Iterator[subprocess.Popen[bytes]]:
     try:
         process = subprocess.Popen(
-            git_command(*arguments),
+            command,
             env={**git_environment(), **environment},
             # Not where Mist was started: that folder may be a repository with settings of its own.
             cwd="/",
@@ -142,7 +160,10 @@ def _started(
             start_new_session=True,
         )
     except FileNotFoundError:
-        raise CloneFailed("Git is not installed.", hint="Install it: apt install git") from None
+        package = {"ssh": "openssh-client"}.get(command[0], command[0])
+        raise CloneFailed(
+            f"The program {command[0]} is not installed.", hint=f"Install it: apt install {package}"
+        ) from None
     try:
         yield process
     finally:

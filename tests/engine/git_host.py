@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import os
 import subprocess
@@ -61,6 +62,12 @@ class GitHost:
     url: str
     closed: set[str] = field(default_factory=set)
     """Repositories that ask for a login."""
+    logins: dict[str, str] = field(default_factory=dict)
+    """What opens them: name → password. Without any nobody gets in."""
+    seen: list[tuple[str, str]] = field(default_factory=list)
+    """The path and the Authorization header of every request."""
+    redirects: dict[str, str] = field(default_factory=dict)
+    """Repository → the address that its requests are sent on to."""
     old_protocol: bool = False
     """Speak version 0, in which only tips of branches and tags can be asked for."""
     sent: int = 0
@@ -77,6 +84,11 @@ class GitHost:
         return Origin(path, f"{self.url}/{name}")
 
 
+def _opens(host: GitHost, said: str) -> bool:
+    pairs = (f"{name}:{password}" for name, password in host.logins.items())
+    return said in {f"Basic {base64.b64encode(pair.encode()).decode()}" for pair in pairs}
+
+
 def _handler(host: GitHost) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -86,9 +98,17 @@ def _handler(host: GitHost) -> type[BaseHTTPRequestHandler]:
             path, _, query = self.path.partition("?")
             owner, name, rest = (*path.strip("/").split("/", 2), "", "")[:3]
             repo = host.root / owner / name / ".git"
-            if f"{owner}/{name}" in host.closed:
+            said = self.headers.get("Authorization", "")
+            host.seen.append((self.path, said))
+            if f"{owner}/{name}" in host.closed and not _opens(host, said):
                 self.send_response(401)
                 self.send_header("WWW-Authenticate", 'Basic realm="Git"')
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+            if (to := host.redirects.get(f"{owner}/{name}")) is not None:
+                self.send_response(302)
+                self.send_header("Location", f"{to}/{rest}?{query}")
                 self.send_header("Content-Length", "0")
                 self.end_headers()
                 return

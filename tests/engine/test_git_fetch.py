@@ -13,13 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from apps.engine.data import Commit
+from apps.engine.data import Commit, GitAccess
 from apps.engine.deadline import Deadline
+from apps.engine.deploy_keys import new_deploy_key
 from apps.engine.egress import Rules
 from apps.engine.errors import (
     BranchNotFound,
     CloneFailed,
     EngineError,
+    HostKeyRefused,
     InvalidSource,
     OutOfDisk,
 )
@@ -39,11 +41,21 @@ def mirror(tmp_path: Path) -> Path:
 @pytest.fixture
 def fetch(mirror: Path) -> Fetch:
     def run(
-        url: str, ref: str = "main", *, into: Path = mirror, log: list[str] | None = None
+        url: str,
+        ref: str = "main",
+        *,
+        into: Path = mirror,
+        log: list[str] | None = None,
+        access: GitAccess | None = None,
     ) -> Commit:
         lines: list[str] = [] if log is None else log
         return CommandLineGit(Rules(localhost=True)).fetch(
-            url=url, mirror=into, ref=ref, log=lines.append, deadline=Deadline(30)
+            url=url,
+            mirror=into,
+            ref=ref,
+            log=lines.append,
+            deadline=Deadline(30),
+            access=access,
         )
 
     return run
@@ -216,7 +228,10 @@ def test_a_refused_connection_is_called_so(fetch: Fetch, closed_port: int) -> No
 
 def test_a_refused_ssh_connection_is_called_so(fetch: Fetch, closed_port: int) -> None:
     with pytest.raises(CloneFailed, match=f"Nothing answers at 127.0.0.1:{closed_port}"):
-        fetch(f"ssh://git@127.0.0.1:{closed_port}/halden/api")
+        fetch(
+            f"ssh://git@127.0.0.1:{closed_port}/halden/api",
+            access=GitAccess(ssh_key=new_deploy_key("app").private),
+        )
 
 
 @pytest.fixture
@@ -326,7 +341,7 @@ def test_a_redirect_to_a_file_is_not_followed(tmp_path: Path, fetch: Fetch, orig
         ("error: Disk quota exceeded", OutOfDisk, "disk is full"),
         ("ssh: Could not resolve hostname x: Name or service not known", CloneFailed, "not found"),
         ("git@x: Permission denied (publickey).", CloneFailed, "does not accept"),
-        ("Host key verification failed.", CloneFailed, "SSH key of git.example.com"),
+        ("Host key verification failed.", HostKeyRefused, "SSH key of git.example.com"),
         ("fatal: Could not read from remote repository. ERROR: Repository not found.",
          CloneFailed, "private or does not exist"),
         ("fatal: unable to access 'x': server certificate verification failed.",

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from apps.engine.data import EngineConfig
+from apps.engine.data import EngineConfig, GitAccess
 from apps.engine.deadline import Deadline
+from apps.engine.deploy_keys import new_deploy_key
 from apps.engine.egress import Refused, Rules, connect, refusal
 from apps.engine.egress_proxy import guarded_environment
 from apps.engine.errors import CloneFailed
@@ -156,6 +157,7 @@ def fetch(tmp_path: Path) -> Fetch:
             ref="main",
             log=lambda _: None,
             deadline=Deadline(30),
+            access=GitAccess(ssh_key=new_deploy_key("app").private),
         )
 
     return run
@@ -304,4 +306,4 @@ def test_ssh_goes_through_the_guard_too(fetch: Fetch) -> None:
 def test_a_proxy_of_the_machines_own_is_used_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "socks5h://127.0.0.1" in guarded_environment(Rules())["https_proxy"]
     monkeypatch.setenv("https_proxy", "http://proxy.example.com:3128")
-    assert set(guarded_environment(Rules())) == {"GIT_SSH_COMMAND"}
+    assert guarded_environment(Rules()) == {}
