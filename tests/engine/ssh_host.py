@@ -30,6 +30,7 @@ PermitRootLogin prohibit-password
 StrictModes no
 UsePAM no
 LogLevel VERBOSE
+SetEnv PATH={root}/bin:{path}
 """
 
 
@@ -54,6 +55,13 @@ class SshHost:
         (self.root / "authorized_keys").write_text("".join(f"{one.public}\n" for one in self.keys))
         return key
 
+    def command(self, name: str, script: str) -> None:
+        """Something that this server's users may run."""
+        file = self.root / "bin" / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(f"#!/bin/sh\n{script}\n")
+        file.chmod(0o755)
+
     @property
     def host_key(self) -> HostKey:
         kind, key = (self.root / "host_key.pub").read_text().split()[:2]
@@ -74,7 +82,7 @@ class SshHost:
         (self.root / "host_key.pub").write_text(f"{key.public}\n")
         (self.root / "authorized_keys").touch()
         config = self.root / "sshd_config"
-        config.write_text(_CONFIG.format(root=self.root, port=self.port))
+        config.write_text(_CONFIG.format(root=self.root, port=self.port, path=os.environ["PATH"]))
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         started = self.log.count("Server listening")
         with (self.root / "log").open("ab") as log:
