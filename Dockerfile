@@ -5,10 +5,10 @@ ARG DOCKER_CLI_IMAGE=docker:28-cli
 FROM ${DOCKER_CLI_IMAGE} AS docker-cli
 
 FROM ${PYTHON_IMAGE}
-# What Mist's own work needs besides Python: git clones, setpriv (of the base image) steps down to
-# the owner of the data directory.
+# What Mist's own work needs besides Python: git clones, over SSH too; setpriv (of the base image)
+# steps down to the owner of the data directory.
 RUN apt-get update -q \
- && apt-get install -y -q --no-install-recommends ca-certificates git \
+ && apt-get install -y -q --no-install-recommends ca-certificates git openssh-client \
  && rm -rf /var/lib/apt/lists/*
 # BuildKit's client: builds run in the machine's own engine, whose socket compose.yaml brings in.
 COPY --from=docker-cli /usr/local/bin/docker /usr/local/bin/docker

@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from django.urls import path
 
-from apps.sources import views
+from apps.sources import credential_views, views
 
 APP = "projects/<slug:project>/apps/<slug:app>/"
 
+ACCESS = f"{APP}source/access/"
+
 urlpatterns = [
     path(f"{APP}source/", views.app_source, name="app_source"),
+    path(f"{ACCESS}token/", credential_views.git_token_save, name="git_token_save"),
+    path(f"{ACCESS}key/", credential_views.deploy_key_make, name="deploy_key_make"),
+    path(f"{ACCESS}remove/", credential_views.git_credential_remove, name="git_credential_remove"),
+    path(f"{ACCESS}test/", credential_views.access_test, name="access_test"),
+    path(f"{ACCESS}hosts/ask/", credential_views.host_key_ask, name="host_key_ask"),
+    path(f"{ACCESS}hosts/confirm/", credential_views.host_key_confirm, name="host_key_confirm"),
+    path(
+        f"{ACCESS}hosts/<int:pk>/remove/",
+        credential_views.host_key_remove,
+        name="host_key_remove",
+    ),
 ]

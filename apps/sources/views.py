@@ -16,6 +16,7 @@ from apps.projects.app_views import app_frame, find_app
 from apps.projects.forms import AppForm
 from apps.projects.models import App, ProjectRole
 from apps.projects.services import app_update
+from apps.sources.access_card import access_card
 
 
 def source_page(request: HttpRequest, app: App, **more: Any) -> HttpResponse:
@@ -23,6 +24,7 @@ def source_page(request: HttpRequest, app: App, **more: Any) -> HttpResponse:
     context: dict[str, Any] = {
         **app_frame(app, "Source"),
         "form": AppForm(project=app.project, instance=app, part=AppForm.SOURCE),
+        **access_card(request, app),
     }
     context |= more
     return render_page(request, "app_source.html", context, parts="_app_head.html")

@@ -22,6 +22,7 @@ from apps.engine.fake import FakeEngine
 from apps.projects import services
 from apps.projects.models import App, Membership, ProjectRole
 from apps.projects.shared_services import shared_variable_save
+from apps.sources.models import KnownHost
 from tests.deployments.test_deployment_run import deploy
 
 NOBODY, STRANGER, VIEWER, DEVELOPER, MANAGER, ADMIN, OWNER, GONE = PEOPLE = (
@@ -30,6 +31,8 @@ NOBODY, STRANGER, VIEWER, DEVELOPER, MANAGER, ADMIN, OWNER, GONE = PEOPLE = (
 EVERYBODY, SIGNED_IN = "everybody", "signed in"
 MINE = "whose it is"
 """The owner's here: what belongs to a person does not exist for another one."""
+
+HOST_KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
 
 # Address → who may read, and who may do; one word where that is the same.
 TABLE = {
@@ -98,6 +101,13 @@ TABLE = {
     "shared_variable_save": DEVELOPER,
     "shared_variable_reveal": DEVELOPER,
     "shared_variable_delete": DEVELOPER,
+    "git_token_save": DEVELOPER,
+    "deploy_key_make": DEVELOPER,
+    "git_credential_remove": DEVELOPER,
+    "access_test": DEVELOPER,
+    "host_key_ask": DEVELOPER,
+    "host_key_confirm": DEVELOPER,
+    "host_key_remove": DEVELOPER,
     "volume_add": DEVELOPER,
     "volume_remove": DEVELOPER,
     "host_port_add": DEVELOPER,
@@ -188,11 +198,20 @@ def world(fake: FakeEngine, web: App, alice: User) -> World:
     port = services.host_port_add(
         app=web, port=25_565, protocol="tcp", container_port=1, reach="local", created_by=alice
     )
+    known = KnownHost.objects.create(project=web.project, host="git.example.com", key_type="ssh-ed25519", key=HOST_KEY)  # fmt: skip
     domain = domain_add(app=web, host="shop.example.com", created_by=alice)
     live = deploy(web)
     assert (live.status, live.number) == (Status.LIVE, 1)
     # The same rows' keys serve every address that has one.
-    assert shared.pk == domain.pk == port.pk == web.variables.get().pk == web.volumes.get().pk == 1
+    assert (
+        known.pk
+        == shared.pk
+        == domain.pk
+        == port.pk
+        == web.variables.get().pk
+        == web.volumes.get().pk
+        == 1
+    )
     clients = {}
     for person in PEOPLE:
         clients[person] = Client(raise_request_exception=True)
@@ -309,7 +328,8 @@ SUDO = {
     "user_deactivate", "user_delete", "invitations", "members", "member_role", "member_remove",
     "project_transfer", "totp_add", "totp_remove", "recovery_codes", "passkey_add",
     "passkey_new_options", "passkey_remove", "account_tokens", "shared_variable_reveal",
-    "shared_variable_delete", "environment_export",
+    "shared_variable_delete", "environment_export", "git_token_save", "deploy_key_make",
+    "git_credential_remove",
 }  # fmt: skip
 """What nobody does whose password or second factor was given longer ago than 15 minutes: secrets,
 deletion, roles."""

@@ -38,8 +38,10 @@ from apps.projects import services
 from apps.projects.forms import AppForm
 from apps.projects.models import App, Membership, Project, ProjectRole
 from apps.projects.shared_services import shared_variable_save
+from apps.sources.credential_services import deploy_key_make
+from apps.sources.models import KnownHost
 from apps.system.services import setup_token
-from tests.access.test_every_address import addresses
+from tests.access.test_every_address import HOST_KEY, addresses
 from tests.accounts.factors import code_of, secret_on, with_app
 from tests.conftest import PASSWORD
 from tests.deployments.test_deployment_run import deploy
@@ -73,6 +75,20 @@ def _settings(**changes: object) -> dict[str, Any]:
 
 def _nobody_yet(app: App) -> None:
     User.objects.all().delete()
+
+
+def _with_key(app: App) -> None:
+    deploy_key_make(app=app, made_by=None)
+
+
+def _over_ssh(app: App) -> None:
+    App.objects.filter(pk=app.pk).update(repository="git@git.example.com:shop/web.git")
+
+
+def _with_known_host(app: App) -> None:
+    KnownHost.objects.create(
+        project=app.project, host="git.example.com", key_type="ssh-ed25519", key=HOST_KEY
+    )
 
 
 def _no_apps(app: App) -> None:
@@ -179,6 +195,18 @@ POSTS: dict[str, Post | Callable[[], Post]] = {
         ("app.update",), "shop/web", APP, _settings(memory_mb=256)
     ),
     "app_source": lambda: Post(("app.update",), "shop/web", APP, _settings(branch="next")),
+    "git_token_save": Post(("git_token.save",), "shop/web", APP, {"token": SECRET}),
+    "deploy_key_make": Post(("deploy_key.make",), "shop/web", APP),
+    "git_credential_remove": Post(("git_credential.remove",), "shop/web", APP, first=_with_key),
+    "access_test": Post((), at=APP),
+    "host_key_ask": Post((), at=APP, first=_over_ssh),
+    "host_key_confirm": Post(
+        ("known_host.confirm",), "shop git.example.com:22", APP,
+        {"lines": f"git.example.com ssh-ed25519 {HOST_KEY}"}, _over_ssh,
+    ),
+    "host_key_remove": Post(
+        ("known_host.remove",), "shop git.example.com:22", ONE, first=_with_known_host
+    ),
     "volume_add": Post(
         ("volume.add",), "shop/web more", APP, {"name": "more", "path": "/more"}
     ),

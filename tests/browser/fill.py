@@ -35,6 +35,7 @@ from apps.engine.data import ContainerStatus, Outcome
 from apps.engine.disk import StoredImage
 from apps.engine.errors import BuildFailed
 from apps.engine.fake import FakeEngine
+from apps.engine.known_hosts import HostKey
 from apps.projects.member_services import member_put
 from apps.projects.models import App, Project, ProjectRole
 from apps.projects.services import (
@@ -45,6 +46,11 @@ from apps.projects.services import (
     variables_save,
 )
 from apps.projects.shared_services import shared_variable_save
+from apps.sources.credential_services import (
+    deploy_key_make,
+    git_token_save,
+    known_host_confirm,
+)
 from apps.storage.cleaning import survey
 from tests.browser.filled import keep
 from tests.browser.serving import PASSWORD
@@ -142,6 +148,7 @@ def fill() -> None:
     _crash(engine, notes.pk)
 
     _make_tokens(alice, bob, shop)
+    _open_repositories(web, worker, bob)
     (engine.config.data_dir / "hold").touch()
     engine.git.commit("Move PDF rendering to Chromium")
     deployment_request(app=docs, requested_by=alice)
@@ -150,6 +157,17 @@ def fill() -> None:
     _set_back()
     survey()
     keep(engine)
+
+
+def _open_repositories(web: App, worker: App, by: User) -> None:
+    """One by a token, one by a key at a server that somebody has confirmed."""
+    git_token_save(app=web, username="ci", token="never-shown-again", saved_by=by)
+    App.objects.filter(pk=worker.pk).update(
+        repository="ssh://git@git.example.com:2222/halden/shop-worker.git"
+    )
+    deploy_key_make(app=worker, made_by=by)
+    key = HostKey("git.example.com", 2222, "ssh-ed25519", "AAAA" * 17)
+    known_host_confirm(project=web.project, keys=[key], confirmed_by=by)
 
 
 def _make_tokens(alice: User, bob: User, shop: Project) -> None:

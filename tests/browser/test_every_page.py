@@ -65,7 +65,14 @@ PAGES: dict[str, dict[str, str]] = {
     },
     "app_domains": {"app-domains": f"{WEB}/domains/"},
     "domain": {"domain": f"{WEB}/domains/1/"},
-    "app_source": {"app-source": f"{WEB}/source/"},
+    "app_source": {
+        "app-source": f"{WEB}/source/",
+        "app-source-key": f"{WORKER}/source/",
+        "app-source-open": "/projects/shop/apps/api/source/",
+    },
+    "deploy_key_make": {"deploy-key-make": f"{WORKER}/source/access/key/"},
+    "git_credential_remove": {"credential-remove": f"{WEB}/source/access/remove/"},
+    "host_key_remove": {"host-key-remove": f"{WORKER}/source/access/hosts/1/remove/"},
     "app_settings": {
         "app-settings": f"{WEB}/settings/",
         "app-settings-worker": f"{WORKER}/settings/",

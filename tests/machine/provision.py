@@ -41,6 +41,7 @@ PACKAGES = {
     # /bin/busybox may be another package's, linked to libraries that the image lacks.
     "busybox-static": "/usr/share/doc/busybox-static",
     "redis-server": "/usr/bin/redis-server",
+    "openssh-server": "/usr/sbin/sshd",
 }
 MINBASE = "debian:bookworm-slim"
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
