@@ -25,6 +25,7 @@ from apps.deployments import lifecycle, observation, tasks, work
 from apps.deployments.selectors import work_waiting
 from apps.engine.connect import get_engine
 from apps.engine.errors import EngineError
+from apps.engine.private_files import remove_abandoned
 from apps.metrics.sampling import record_metrics
 from mist_project.alive import watch_over
 from mist_project.celery import app as celery_app
@@ -128,7 +129,8 @@ def _serve_no_pages(
 def _work() -> None:
     """The Celery worker. Its threads also carry out what people ask of running apps, so there are
     two more than deployments that run at once."""
-    # Whatever was left by a process that died is taken up before anything else.
+    # Whatever was left by a process that died is taken up, or away, before anything else.
+    remove_abandoned(settings.MIST_ENGINE_CONFIG.keys_room)
     tasks.wake(tasks.reconcile_deployments)
     celery_app.WorkController(
         pool_cls="threads",

@@ -48,6 +48,11 @@ class EngineConfig:
     build_cpus: float = 0
     """Processors for all builds together; 0 for all but half a one."""
 
+    @property
+    def keys_room(self) -> Path:
+        """Where private keys lie while a program needs them."""
+        return self.data_dir / "keys"
+
 
 @dataclass(frozen=True)
 class Commit:

@@ -14,7 +14,7 @@ from apps.engine.traefik_container import ContainerTraefik
 def make_engine(config: EngineConfig) -> Engine:
     """Nothing is connected or started by this."""
     return Engine(
-        git=CommandLineGit(egress_rules(config), config.data_dir / "keys"),
+        git=CommandLineGit(egress_rules(config), config.keys_room),
         containers=DockerContainers(config),
         proxy=ContainerTraefik(config) if config.proxy_host else Traefik(config),
         config=config,

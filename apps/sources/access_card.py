@@ -8,7 +8,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from apps.engine.known_hosts import HostKey, is_forge, name_of
+from apps.engine.known_hosts import HostKey, is_forge
 from apps.engine.repository_place import Place, place_of
 from apps.engine.sources import display_url
 from apps.projects.models import App
@@ -42,7 +42,7 @@ class KnownServer:
 
     @property
     def name(self) -> str:
-        return name_of(self.row.host, self.row.port)
+        return _shown(self.row.host, self.row.port)
 
 
 def access_card(request: HttpRequest, app: App) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def access_card(request: HttpRequest, app: App) -> dict[str, Any]:
     return {
         "credential": credential.first(),
         "place": place,
-        "ssh_server": name_of(place.host, place.port) if place.scheme == "ssh" else "",
+        "ssh_server": _shown(place.host, place.port) if place.scheme == "ssh" else "",
         "is_confirmed": (place.host, place.port) in named,
         "is_shipped": is_forge(place.host, place.port),
         "servers": servers,
@@ -77,6 +77,10 @@ def known_servers(app: App) -> list[KnownServer]:
 
 def _keys(rows: Sequence[KnownHost]) -> tuple[HostKey, ...]:
     return tuple(HostKey(row.host, row.port, row.key_type, row.key) for row in rows)
+
+
+def _shown(host: str, port: int) -> str:
+    return host if port == 22 else f"{host}:{port}"
 
 
 def _page(pages: dict[str, str], place: Place, repository: str) -> str:

@@ -66,6 +66,8 @@ class GitHost:
     """What opens them: name → password. Without any nobody gets in."""
     seen: list[tuple[str, str]] = field(default_factory=list)
     """The path and the Authorization header of every request."""
+    answers: dict[str, bytes] = field(default_factory=dict)
+    """What else is here: path → content."""
     redirects: dict[str, str] = field(default_factory=dict)
     """Repository → the address that its requests are sent on to."""
     old_protocol: bool = False
@@ -105,6 +107,13 @@ def _handler(host: GitHost) -> type[BaseHTTPRequestHandler]:
                 self.send_header("WWW-Authenticate", 'Basic realm="Git"')
                 self.send_header("Content-Length", "0")
                 self.end_headers()
+                return
+            if (content := host.answers.get(path)) is not None:
+                self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
                 return
             if (to := host.redirects.get(f"{owner}/{name}")) is not None:
                 self.send_response(302)

@@ -116,6 +116,24 @@ def test_a_token_is_for_its_own_host_alone(
     assert BASIC not in {said for _, said in lfs.seen}
 
 
+def test_the_repositorys_own_host_is_asked_with_its_token(
+    desk: Desk, git_host: GitHost, lfs: LfsHost
+) -> None:
+    git_host.logins["oauth2"] = "s3cret"
+    git_host.closed |= {"halden/api", "halden/api.git"}
+    origin = git_host.create("halden/api")
+    pointer = lfs.put(b"of its own host")
+    origin.commit({".gitattributes": ATTRIBUTES, "a.bin": pointer})
+    (oid,) = lfs.files
+    action = {"download": {"href": f"{lfs.url}/files/{oid}"}}
+    answer = {"objects": [{"oid": oid, "size": 15, "actions": action}]}
+    path = "/halden/api.git/info/lfs/objects/batch"
+    git_host.answers[path] = json.dumps(answer).encode()
+    assert (desk.checkout(origin, ACCESS) / "a.bin").read_text() == "of its own host"
+    assert (path, BASIC) in git_host.seen
+    assert lfs.seen == [(f"/files/{oid}", "")]
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1", "localhost"])
 def test_no_server_of_this_machine_is_asked(
     tmp_path: Path, git_host: GitHost, lfs: LfsHost, address: str

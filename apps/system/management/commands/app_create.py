@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -12,6 +13,8 @@ from apps.projects.models import App, Project
 from apps.projects.references import problems
 from apps.projects.selectors import shared_names
 from apps.projects.services import app_create
+from apps.sources.credential_forms import MAX_TOKEN, TokenForm
+from apps.sources.credential_services import deploy_key_make, git_token_save
 from apps.system.management.base import MistCommand, first_admin, form_problem
 
 
@@ -24,6 +27,20 @@ class Command(MistCommand):
         parser.add_argument("path", metavar="PROJECT/APP")
         parser.add_argument("--repo", required=True, help="https://…, ssh://… or git@host:path")
         parser.add_argument("--branch", default="main")
+        opens = parser.add_mutually_exclusive_group()
+        opens.add_argument(
+            "--token-stdin",
+            action="store_true",
+            help="read an access token for the repository from standard input",
+        )
+        opens.add_argument(
+            "--deploy-key", action="store_true", help="make a deploy key and print its public half"
+        )
+        parser.add_argument("--username", default="", help="beside the token, where it matters")
+        parser.add_argument(
+            "--submodules", action="store_true", help="fetch the repository's submodules"
+        )
+        parser.add_argument("--lfs", action="store_true", help="fetch its files of Git LFS")
         parser.add_argument("--root", default="", help="directory to build in, from the top")
         parser.add_argument("--dockerfile", default="Dockerfile")
         parser.add_argument("--port", default="", help="empty: what the Dockerfile EXPOSEs")
@@ -73,16 +90,30 @@ class Command(MistCommand):
         for name, value in variables.items():
             for problem in problems(value, lambda: shared_names(project.pk)):
                 raise CommandError(f"--env {name}: {problem}")
-        app = app_create(
-            project=project,
-            created_by=first_admin(),
-            variables=variables,
-            **form.settings(),
-        )
+        token = _token(options["username"]) if options["token_stdin"] else None
+        by = first_admin()
+        comes_along = {"has_submodules": options["submodules"], "has_lfs": options["lfs"]}
+        settings = form.settings() | comes_along
+        app = app_create(project=project, created_by=by, variables=variables, **settings)
+        if token is not None:
+            git_token_save(app=app, saved_by=by, **token)
+        key = deploy_key_make(app=app, made_by=by).public_key if options["deploy_key"] else ""
         if options["json"]:
-            self.print_json({"app": str(app), "url": app.url, "branch": app.branch})
-        else:
-            self.say(f"App {app} is there. Deploy it: ./mist deploy {app}")
+            told = {"app": str(app), "url": app.url, "branch": app.branch}
+            self.print_json(told | ({"deploy_key": key} if key else {}))
+            return
+        if key:
+            self.say(f"Add this deploy key to the repository at its host:\n{key}")
+        self.say(f"App {app} is there. Deploy it: ./mist deploy {app}")
+
+
+def _token(username: str) -> dict[str, str]:
+    """What comes in at standard input, which nobody else on this machine sees."""
+    form = TokenForm({"token": sys.stdin.read(MAX_TOKEN + 2).strip(), "username": username})
+    if not form.is_valid():
+        raise form_problem(form)
+    token: dict[str, str] = form.cleaned_data
+    return token
 
 
 def _variable(text: str) -> tuple[str, str]:
