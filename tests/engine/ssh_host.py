@@ -38,8 +38,8 @@ SetEnv PATH={root}/bin:{path}
 class SshHost:
     root: Path
     port: int
-    keys: list[DeployKey] = field(default_factory=list)
-    """What gets in."""
+    keys: list[str] = field(default_factory=list)
+    """Public halves of what gets in."""
     process: subprocess.Popen[bytes] | None = None
 
     def create(self, name: str) -> Origin:
@@ -51,9 +51,13 @@ class SshHost:
     def admit(self) -> DeployKey:
         """A new key that gets in."""
         key = new_deploy_key("app")
-        self.keys.append(key)
-        (self.root / "authorized_keys").write_text("".join(f"{one.public}\n" for one in self.keys))
+        self.admit_public(key.public)
         return key
+
+    def admit_public(self, key: str) -> None:
+        """Whoever has the private half of this gets in, too."""
+        self.keys.append(key)
+        (self.root / "authorized_keys").write_text("".join(f"{one}\n" for one in self.keys))
 
     def command(self, name: str, script: str) -> None:
         """Something that this server's users may run."""
