@@ -307,6 +307,7 @@ CELERY_BEAT_SCHEDULE = {
     "reconcile": {"task": "apps.deployments.tasks.reconcile_deployments", "schedule": 30.0},
     # Whether a clean-up is due the database knows: a restart begins no day anew.
     "tidy": {"task": "apps.storage.tasks.tidy_storage", "schedule": 300.0},
+    "deliveries": {"task": "apps.sources.tasks.forget_deliveries", "schedule": 3600.0},
 }
 
 # ----------------------------------------------------------------------------------------- logging
@@ -317,12 +318,15 @@ LOGGING = {
     "formatters": {
         "plain": {"format": "{asctime} {levelname} {name}{request_id}: {message}", "style": "{"},
     },
-    "filters": {"request_id": {"()": "apps.audit.logs.RequestIdFilter"}},
+    "filters": {
+        "request_id": {"()": "apps.audit.logs.RequestIdFilter"},
+        "hook_secrets": {"()": "apps.audit.logs.HookSecretFilter"},
+    },
     "handlers": {
         "console": {
             "class": "logging.StreamHandler",
             "formatter": "plain",
-            "filters": ["request_id"],
+            "filters": ["request_id", "hook_secrets"],
         }
     },
     "root": {"handlers": ["console"], "level": env.str("MIST_LOG_LEVEL", default="WARNING")},

@@ -17,13 +17,21 @@ from apps.projects.models import ProjectRole
 
 logger = logging.getLogger("mist.access")
 ROOT = "/api/"
+HOOKS = "/hooks/"
 NOT_HERE = "There is nothing here, or nothing that this token may see."
+NO_HOOK = "There is no such hook, or it was revoked."
 
 
 def is_api(request: HttpRequest) -> bool:
     """Whether the address is one of the API: tokens count there and nowhere else, cookies nowhere
     there."""
     return request.path_info.startswith(ROOT)
+
+
+def is_hook(request: HttpRequest) -> bool:
+    """Whether the address is one where Git hosts and other programs tell something: neither
+    tokens nor cookies count there."""
+    return request.path_info.startswith(HOOKS)
 
 
 def token_of(request: HttpRequest) -> ApiToken | None:

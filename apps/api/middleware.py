@@ -1,4 +1,5 @@
-"""What is different below /api/: a token instead of cookies, problems instead of pages."""
+"""What is different below /api/ and /hooks/: no cookies, problems instead of pages, and for the API
+a token."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.debug import sensitive_variables
 
 from apps.accounts.client import client_address
-from apps.api.gate import NOT_HERE, is_api
+from apps.api.gate import NO_HOOK, NOT_HERE, is_api, is_hook
 from apps.api.limits import seconds_to_wait
 from apps.api.problems import Problem, plain_problem
 from apps.api.selectors import token_by_secret
@@ -23,6 +24,7 @@ WORDS = {
     400: "The request is not understood.",
     403: "You may not do this.",
     404: NOT_HERE,
+    405: "This address does not know that method.",
     413: "The request is too large.",
     500: "Something went wrong in Mist. The reason is in its log on the server.",
     503: "Mist's database does not answer. Try again in some seconds.",
@@ -30,42 +32,47 @@ WORDS = {
 
 
 class ApiMiddleware:
-    """Around everything that knows of sessions. No cookie reaches the API, so none can count there
-    and no other site can use the browser of somebody who is logged in; and whatever answers in
-    words for people there answers a problem."""
+    """Around everything that knows of sessions. No cookie reaches the API or a hook, so none can
+    count there and no other site can use the browser of somebody who is logged in; and whatever
+    answers in words for people there answers a problem."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if not is_api(request):
+        if not _is_for_programs(request):
             return self._get_response(request)
         request.COOKIES = {}
         answer = self._get_response(request)
         if answer.status_code >= 400 and _kind(answer) not in JSON_KINDS:
-            answer = _as_problem(answer)
+            answer = _as_problem(answer, nothing=NO_HOOK if is_hook(request) else NOT_HERE)
         answer["Cache-Control"] = "no-store"
         return answer
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        if not is_api(request):
+        if not _is_for_programs(request):
             return None
         if isinstance(error, Problem):
             return error.response()
         if isinstance(error, Http404):
-            return plain_problem(404, NOT_HERE)
+            return plain_problem(404, NO_HOOK if is_hook(request) else NOT_HERE)
         if isinstance(error, PermissionDenied):
             return plain_problem(403, str(error) or WORDS[403])
         return None
+
+
+def _is_for_programs(request: HttpRequest) -> bool:
+    return is_api(request) or is_hook(request)
 
 
 def _kind(answer: HttpResponse) -> str:
     return answer.get("Content-Type", "").partition(";")[0]
 
 
-def _as_problem(page: HttpResponse) -> HttpResponse:
+def _as_problem(page: HttpResponse, *, nothing: str) -> HttpResponse:
     """What a page says to people, in the form of the API; its headers stay."""
-    answer = plain_problem(page.status_code, WORDS.get(page.status_code, "This cannot be done."))
+    words = nothing if page.status_code == 404 else WORDS.get(page.status_code)
+    answer = plain_problem(page.status_code, words or "This cannot be done.")
     for name, value in page.items():
         if name not in ("Content-Type", "Content-Length"):
             answer[name] = value

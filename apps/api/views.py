@@ -152,7 +152,11 @@ def app_deploy(request: HttpRequest, project: str, app: str) -> HttpResponse:
     return once(
         request,
         body,
-        lambda: _accepted(services.deployment_request(app=found, requested_by=user, **given)),
+        lambda: _accepted(
+            services.deployment_request(
+                app=found, requested_by=user, trigger=Deployment.Trigger.API, **given
+            )
+        ),
     )
 
 

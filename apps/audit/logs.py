@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 from collections.abc import Iterator
 from contextvars import ContextVar
 
+_HOOK = re.compile(r"(/hooks/deploy/)[^\s/?#'\"]+")
 _request: ContextVar[str] = ContextVar("audit_request", default="")
 
 
@@ -30,4 +32,15 @@ class RequestIdFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         identity = request_id()
         record.request_id = f" [{identity}]" if identity else ""
+        return True
+
+
+class HookSecretFilter(logging.Filter):
+    """Takes the secret out of the address of a deploy hook, which Django names with every answer
+    that is an error."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        if _HOOK.search(text):
+            record.msg, record.args = _HOOK.sub(r"\1…", text), ()
         return True

@@ -221,6 +221,10 @@ class Deployment(models.Model):
         return f"mist-{self.app_id}-{self.pk}"
 
 
+PUSHED = (Deployment.Trigger.WEBHOOK, Deployment.Trigger.PUSH)
+"""Asked for by a push: the newest one counts."""
+
+
 class EngineState(models.Model):
     """Whether the Docker engine answers: one row, or none while it always did."""
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.audit.trail import facts, record
 from apps.deployments import events, lifecycle
 from apps.deployments.changes import same_source
-from apps.deployments.models import Deployment, Status
+from apps.deployments.models import PUSHED, RUNNING, Deployment, Status
 from apps.deployments.selectors import deployments_of, live_deployment, unfinished_deployment
 from apps.deployments.tasks import apply_wishes, run_deployments, wake
 from apps.engine.sources import check_ref
 from apps.projects.models import App
+from apps.projects.source_models import OnPush
 
 _OF_REQUEST = ("trigger", "ref", "commit", "no_cache")
 
@@ -27,13 +28,17 @@ def deployment_request(
     trigger: str = Deployment.Trigger.MANUAL,
     no_cache: bool = False,
     commit: str = "",
+    commit_message: str = "",
+    commit_author: str = "",
+    commit_url: str = "",
     action: str = "deployment.request",
 ) -> Deployment:
     """Queue a deployment of `ref` (the app's branch when empty), or of the very `commit` that an
-    earlier deployment found there.
+    earlier deployment, or a push, found there.
 
-    An older request for the same that still waits is skipped: this one takes its place. `action`
-    is what the audit trail calls it.
+    An older request for the same that still waits is skipped: this one takes its place. A push
+    takes that of every push that waits, and where the app says so it cancels what is at work.
+    `action` is what the audit trail calls it.
     Raises `InvalidSource` for a ref that is none.
     """
     wanted = check_ref(ref) if ref else app.branch
@@ -46,17 +51,41 @@ def deployment_request(
             requested_by=requested_by,
             no_cache=no_cache,
             commit=commit,
+            commit_message=commit_message[:500],
+            commit_author=commit_author[:200],
+            commit_url=commit_url[:500],
         )
-        older = Deployment.objects.filter(
-            app=app, ref=wanted, status=Status.QUEUED, source=None, pk__lt=deployment.pk
-        )
-        if commit:
-            older = older.filter(commit=commit)
-        for waiting in older:
+        for waiting in _older(deployment):
             lifecycle.move(waiting, Status.SKIPPED, failure=f"#{deployment.number} took its place.")
         record(action, deployment, after=facts(deployment, *_OF_REQUEST))
+        if trigger in PUSHED and app.on_push == OnPush.CANCEL:
+            _cancel_at_work(deployment)
         _queued(deployment)
     return deployment
+
+
+def _older(deployment: Deployment) -> QuerySet[Deployment]:
+    """What waits and need not be built, now that this one is."""
+    waiting = Deployment.objects.filter(
+        app=deployment.app, status=Status.QUEUED, source=None, pk__lt=deployment.pk
+    )
+    same = Q(ref=deployment.ref)
+    if deployment.trigger in PUSHED:
+        # What waits for the tip of a branch would find this commit or a later one; who asked for
+        # another commit by hand gets it.
+        return waiting.filter(
+            Q(trigger__in=PUSHED) | (same & Q(commit__in=("", deployment.commit)))
+        )
+    return waiting.filter(same & Q(commit=deployment.commit) if deployment.commit else same)
+
+
+def _cancel_at_work(newer: Deployment) -> None:
+    """A rollback goes on: it takes seconds, and somebody waits for it."""
+    at_work = Deployment.objects.filter(app=newer.app, status__in=RUNNING, source=None)
+    for deployment in at_work.filter(cancel_requested_at=None):
+        if deployment_cancel(deployment=deployment, by=None):
+            note = f"#{newer.number} took its place."
+            Deployment.objects.filter(pk=deployment.pk).update(failure=note)
 
 
 def changes_apply(*, app: App, requested_by: User | None) -> Deployment:
@@ -69,12 +98,10 @@ def changes_apply(*, app: App, requested_by: User | None) -> Deployment:
     if waiting is not None:
         return waiting
     base = unfinished_deployment(app) or live_deployment(app)
-    ref = commit = ""
+    same: dict[str, str] = {}
     if base is not None and base.made_from is not None and same_source(base.made_from, app):
-        ref, commit = base.ref, base.commit
-    return deployment_request(
-        app=app, requested_by=requested_by, ref=ref, commit=commit, action="deployment.apply"
-    )
+        same = {"ref": base.ref, "commit": base.commit, "commit_url": base.commit_url}
+    return deployment_request(app=app, requested_by=requested_by, action="deployment.apply", **same)
 
 
 class NotKept(Exception):
@@ -108,6 +135,7 @@ def deployment_rollback(
             commit=fresh.commit,
             commit_message=fresh.commit_message,
             commit_author=fresh.commit_author,
+            commit_url=fresh.commit_url,
             committed_at=fresh.committed_at,
         )
         old = facts(deployment, "takes_old_variables", "commit")

@@ -76,9 +76,11 @@ def app_update(*, app: App, **settings: Any) -> App:
     """Change settings; they count from the next deployment on."""
     with transaction.atomic():
         old = App.objects.select_for_update().get(pk=app.pk)
-        for name, value in settings.items():
+        moved = settings.get("repository", old.repository) != old.repository
+        # Another repository has another number at its host, which the next push tells.
+        for name, value in (settings | ({"repository_id": ""} if moved else {})).items():
             setattr(app, name, value)
-        app.save(update_fields=list(settings))
+        app.save(update_fields=[*settings, *(["repository_id"] if moved else [])])
         before, after = facts(old, *settings), facts(app, *settings)
         if before != after:
             record("app.update", app, before=before, after=after)

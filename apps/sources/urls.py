@@ -1,10 +1,10 @@
-"""Addresses of where apps come from."""
+"""Addresses of where apps come from, and of hooks."""
 
 from __future__ import annotations
 
 from django.urls import path
 
-from apps.sources import credential_views, views
+from apps.sources import credential_views, views, webhooks
 
 APP = "projects/<slug:project>/apps/<slug:app>/"
 
@@ -23,4 +23,6 @@ urlpatterns = [
         credential_views.host_key_remove,
         name="host_key_remove",
     ),
+    path("hooks/deploy/<str:secret>", webhooks.deploy_hook, name="deploy_hook"),
+    path("hooks/<slug:kind>/<str:public_id>", webhooks.webhook, name="webhook"),
 ]

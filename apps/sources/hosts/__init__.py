@@ -1,0 +1,1 @@
+"""What each kind of Git host says: how it signs a message, and what is in it."""
