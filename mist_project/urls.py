@@ -12,7 +12,6 @@ urlpatterns = [
     path("", include("apps.domains.urls")),
     path("", include("apps.metrics.urls")),
     path("", include("apps.storage.urls")),
-    path("", include("apps.sources.urls")),
     path("", include("apps.api.urls")),
     path("api/", include("apps.api.api_urls")),
     path("", include("apps.audit.urls")),

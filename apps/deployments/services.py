@@ -98,10 +98,17 @@ def changes_apply(*, app: App, requested_by: User | None) -> Deployment:
     if waiting is not None:
         return waiting
     base = unfinished_deployment(app) or live_deployment(app)
-    same: dict[str, str] = {}
+    ref = commit = url = ""
     if base is not None and base.made_from is not None and same_source(base.made_from, app):
-        same = {"ref": base.ref, "commit": base.commit, "commit_url": base.commit_url}
-    return deployment_request(app=app, requested_by=requested_by, action="deployment.apply", **same)
+        ref, commit, url = base.ref, base.commit, base.commit_url
+    return deployment_request(
+        app=app,
+        requested_by=requested_by,
+        ref=ref,
+        commit=commit,
+        commit_url=url,
+        action="deployment.apply",
+    )
 
 
 class NotKept(Exception):

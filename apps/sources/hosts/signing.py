@@ -2,8 +2,8 @@
 anything in them is read.
 
 Sources: GitHub Docs, "Validating webhook deliveries"; Gitea Documentation, "Webhooks"; Atlassian
-Support, "Manage webhooks" (both HMAC-SHA256 of the body); GitLab Docs, "Webhooks" (the secret itself
-in a header).
+Support, "Manage webhooks" (all HMAC-SHA256 of the body); GitLab Docs, "Webhooks" (the secret
+itself in a header).
 """
 
 from __future__ import annotations
