@@ -27,6 +27,8 @@ from apps.engine.deadline import Deadline
 from apps.engine.docker import DockerContainers
 from apps.engine.errors import EngineError, HostProblem
 from apps.engine.install import apt_knows, ensure_engine, is_debian_like
+from tests.machine.kept import cache
+from tests.machine.octokit import ensure_examples
 from tests.machine.split_parts import make_split_parts
 
 PACKAGES = {
@@ -42,6 +44,7 @@ PACKAGES = {
     "busybox-static": "/usr/share/doc/busybox-static",
     "redis-server": "/usr/bin/redis-server",
     "openssh-server": "/usr/sbin/sshd",
+    "npm": "/usr/bin/npm",
 }
 MINBASE = "debian:bookworm-slim"
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
@@ -69,6 +72,7 @@ def provision() -> None:
             hint='Run ./mist test -m "not docker and not browser" elsewhere.',
         )
     _install_packages()
+    ensure_examples()
     _start_engine()
     client = docker.from_env()
     _make_busybox(client)
@@ -186,14 +190,6 @@ def _exists(client: docker.DockerClient, name: str) -> bool:
     except ImageNotFound:
         return False
     return True
-
-
-def cache() -> Path:
-    """What is kept between runs of the tests."""
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = home / "mist-tests"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def _run(argv: Sequence[str]) -> str:

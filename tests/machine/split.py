@@ -16,8 +16,8 @@ from typing import Any
 import docker
 from docker.models.containers import Container
 
+from tests.machine.kept import cache
 from tests.machine.live import LiveMist
-from tests.machine.provision import cache
 from tests.machine.split_parts import MIST_IMAGE, PARTS_IMAGE, ROOT, compose_program
 from tests.machine.world import sweep
 
