@@ -246,6 +246,19 @@ class Delivery(models.Model):
     def __str__(self) -> str:
         return f"{self.event or 'message'} {self.delivery_id}".strip()
 
+    @property
+    def shape(self) -> str:
+        """The `data-state` of its outcome."""
+        shapes = {self.Outcome.IGNORED: "stopped", self.Outcome.REFUSED: "failed"}
+        return shapes.get(self.Outcome(self.outcome), "live")
+
+    @property
+    def summary(self) -> str:
+        """What became of it, in one line."""
+        lines = self.words.splitlines()
+        more = f" and {len(lines) - 3} more" if len(lines) > 3 else ""
+        return ", ".join(lines[:3]) + more
+
 
 class DeployHook(models.Model):
     """An address whose POST deploys an app: for whatever is no Git host. The secret in it is kept

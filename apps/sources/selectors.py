@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.views.decorators.debug import sensitive_variables
 
 from apps.accounts.models import User
@@ -44,3 +44,11 @@ def deliveries_visible_to(user: User, project: str) -> QuerySet[Delivery]:
     return found.select_related("webhook__project", "replayed_by", "replay_of").defer(
         "body", "webhook__secret", "replay_of__body"
     )
+
+
+def last_deliveries(project: Project) -> dict[int, Delivery]:
+    """The newest delivery to each of the project's webhooks, by the webhook's key."""
+    newest = Delivery.objects.filter(webhook=OuterRef("pk")).order_by("-id").values("pk")[:1]
+    pks = Webhook.objects.filter(project=project).annotate(newest=Subquery(newest))
+    found = Delivery.objects.filter(pk__in=pks.order_by().values("newest")).defer("body")
+    return {row.webhook_id: row for row in found if row.webhook_id is not None}

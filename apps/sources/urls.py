@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from django.urls import path
 
-from apps.sources import credential_views, views, webhooks
+from apps.sources import credential_views, delivery_views, hook_views, views, webhooks
 
-APP = "projects/<slug:project>/apps/<slug:app>/"
+PROJECT = "projects/<slug:project>/"
+APP = f"{PROJECT}apps/<slug:app>/"
 
 ACCESS = f"{APP}source/access/"
 
@@ -22,6 +23,29 @@ urlpatterns = [
         f"{ACCESS}hosts/<int:pk>/remove/",
         credential_views.host_key_remove,
         name="host_key_remove",
+    ),
+    path(
+        f"{APP}source/webhooks/<slug:kind>/secret/",
+        hook_views.webhook_secret,
+        name="webhook_secret",
+    ),
+    path(
+        f"{APP}source/webhooks/<slug:kind>/delete/",
+        hook_views.webhook_delete,
+        name="webhook_delete",
+    ),
+    path(f"{APP}source/deploy-hooks/", hook_views.deploy_hook_create, name="deploy_hook_create"),
+    path(
+        f"{APP}source/deploy-hooks/<int:pk>/revoke/",
+        hook_views.deploy_hook_revoke,
+        name="deploy_hook_revoke",
+    ),
+    path(f"{PROJECT}deliveries/", delivery_views.delivery_list, name="delivery_list"),
+    path(f"{PROJECT}deliveries/<int:pk>/", delivery_views.delivery, name="delivery"),
+    path(
+        f"{PROJECT}deliveries/<int:pk>/replay/",
+        delivery_views.delivery_replay_view,
+        name="delivery_replay",
     ),
     path("hooks/deploy/<str:secret>", webhooks.deploy_hook, name="deploy_hook"),
     path("hooks/<slug:kind>/<str:public_id>", webhooks.webhook, name="webhook"),

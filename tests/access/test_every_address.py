@@ -5,6 +5,7 @@ The table says it a second time, apart from the views. An address that is missin
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -22,7 +23,8 @@ from apps.engine.fake import FakeEngine
 from apps.projects import services
 from apps.projects.models import App, Membership, ProjectRole
 from apps.projects.shared_services import shared_variable_save
-from apps.sources.models import KnownHost
+from apps.sources.hook_services import deploy_hook_create, webhook_secret_make
+from apps.sources.models import Delivery, KnownHost
 from tests.deployments.test_deployment_run import deploy
 
 NOBODY, STRANGER, VIEWER, DEVELOPER, MANAGER, ADMIN, OWNER, GONE = PEOPLE = (
@@ -146,6 +148,15 @@ TABLE = {
     "audit_export": ADMIN,
     "project_audit": MANAGER,
     "project_audit_export": MANAGER,
+    "webhook": EVERYBODY,
+    "deploy_hook": EVERYBODY,
+    "webhook_secret": DEVELOPER,
+    "webhook_delete": DEVELOPER,
+    "deploy_hook_create": DEVELOPER,
+    "deploy_hook_revoke": DEVELOPER,
+    "delivery_list": DEVELOPER,
+    "delivery": DEVELOPER,
+    "delivery_replay": DEVELOPER,
 }
 ALLOWED = {
     EVERYBODY: set(PEOPLE),
@@ -161,6 +172,7 @@ BY_ROW = {"account_token_revoke", "token_revoke"}
 """Whose row it is only the view can tell, which first says that it knows no DELETE."""
 ASKS_FURTHER = (
     "setup", "sample_repository", "invitation", "invitation_join", "session_end", "passkey_remove",
+    "webhook", "deploy_hook",
 )  # fmt: skip
 TO_LOGIN = ("logout", "login_code", "login_passkey")
 """Lead there whoever is not half logged in."""
@@ -239,6 +251,10 @@ def world(fake: FakeEngine, web: App, alice: User) -> World:
         "member": viewer.pk,
         "invitation": invited.pk,
     }
+    hook = webhook_secret_make(project=web.project, kind="github", by=owner).webhook
+    Delivery.objects.create(pk=1, webhook=hook, event="ping", body=zlib.compress(b"{}"))
+    assert deploy_hook_create(app=web, name="CI", created_by=owner).hook.pk == hook.pk == 1
+    values |= {"kind": "github", "public_id": "nothing", "secret": "nothing"}
     return World(web, clients, {**values, "name": "hello", "rest": "info/refs"})
 
 
@@ -330,6 +346,7 @@ SUDO = {
     "passkey_new_options", "passkey_remove", "account_tokens", "shared_variable_reveal",
     "shared_variable_delete", "environment_export", "git_token_save", "deploy_key_make",
     "git_credential_remove",
+    "webhook_secret", "deploy_hook_create",
 }  # fmt: skip
 """What nobody does whose password or second factor was given longer ago than 15 minutes: secrets,
 deletion, roles."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,7 +40,8 @@ from apps.projects.forms import AppForm
 from apps.projects.models import App, Membership, Project, ProjectRole
 from apps.projects.shared_services import shared_variable_save
 from apps.sources.credential_services import deploy_key_make
-from apps.sources.models import KnownHost
+from apps.sources.hook_services import deploy_hook_create, webhook_secret_make
+from apps.sources.models import Delivery, KnownHost, Webhook
 from apps.system.services import setup_token
 from tests.access.test_every_address import HOST_KEY, addresses
 from tests.accounts.factors import code_of, secret_on, with_app
@@ -164,6 +166,21 @@ def _passkey() -> int:
     kind = Authenticator.Type.WEBAUTHN
     data = {"name": "Laptop", "credential": {}}
     return int(Authenticator.objects.create(user=_alice(), type=kind, data=data).pk)
+
+
+def _webhook(app: App) -> Webhook:
+    return webhook_secret_make(project=app.project, kind="github", by=None).webhook
+
+
+def _delivery(app: App) -> object:
+    body = zlib.compress(b"{}")
+    return Delivery.objects.create(
+        webhook=_webhook(app), event="ping", delivery_id="72d3162e", body=body
+    )
+
+
+def _deploy_hook(app: App) -> object:
+    return deploy_hook_create(app=app, name="Nightly build", created_by=None)
 
 
 NOTHING = ()
@@ -302,6 +319,19 @@ POSTS: dict[str, Post | Callable[[], Post]] = {
         {"token": _invited(email="alice@example.com").link.rstrip("/").rpartition("/")[2]},
     ),
     "environment_export": Post(("environment.export",), "shop/web", APP),
+    "webhook_secret": Post(("webhook.create",), "GitLab webhook of shop", {**APP, "kind": "gitlab"}),
+    "webhook_delete": Post(
+        ("webhook.delete",), "GitHub webhook of shop", {**APP, "kind": "github"}, first=_webhook
+    ),
+    "deploy_hook_create": Post(("deploy_hook.create",), "", APP, {"name": "Nightly build"}),
+    "deploy_hook_revoke": Post(("deploy_hook.revoke",), "", ONE, first=_deploy_hook),
+    "delivery_replay": Post(
+        ("delivery.replay",), "ping 72d3162e", {"project": "shop", "pk": 1}, first=_delivery
+    ),
+    # Whoever knows no secret is told that there is nothing; what the others leave say the tests of
+    # sources.
+    "webhook": Post(NOTHING, at={"kind": "github", "public_id": "nothing"}),
+    "deploy_hook": Post(NOTHING, at={"secret": "nothing"}),
     # What a person sees, not what Mist does: no change of anything that others share.
     "theme": Post(NOTHING, data={"theme": "dark"}),
     "shortcuts": Post(NOTHING, data={"shortcuts": "on"}),
@@ -374,6 +404,7 @@ def test_a_change_leaves_its_event(name: str, inside: Client, web: App, alice: U
     if name not in POSTS:
         given: dict[str, object] = {"project": "shop", "app": "web", "token": "x"}
         given |= dict.fromkeys(("number", "pk", "user", "member", "invitation"), 1)
+        given["kind"] = "github"
         kwargs = {key: given[key] for key in pattern.pattern.converters}
         answer = inside.post(reverse(name, kwargs=kwargs))
         assert answer.status_code == 405, f"Say in POSTS what a POST to {name} leaves."
@@ -390,7 +421,7 @@ def test_a_change_leaves_its_event(name: str, inside: Client, web: App, alice: U
     answer = inside.post(
         reverse(name, kwargs=found.at), data, HTTP_USER_AGENT="Lynx", REMOTE_ADDR="192.0.2.7"
     )
-    refuses = name in ("sample_repository", "login_passkey")
+    refuses = name in ("sample_repository", "login_passkey", "webhook", "deploy_hook")
     assert answer.status_code < 400 or refuses, answer.content.decode()[-500:]
     events = newer_than(last)
     assert [event.action for event in events] == list(found.leaves)
