@@ -88,7 +88,6 @@ def _again(origin: Origin, message: Message) -> Delivery:
         webhook=origin.webhook,
         github_app=origin.github_app,
         delivery_id=message.delivery_id,
-        replay_of=None,
     ).exclude(outcome=Delivery.Outcome.REFUSED)
     known.update(times=F("times") + 1)
     return known.defer("body").get()
@@ -119,14 +118,14 @@ def delivery_refuse(*, origin: Origin, event: str, delivery_id: str, words: str)
 
 
 def delivery_replay(*, delivery: Delivery, by: User) -> Delivery:
-    """Carry out once more what a webhook brought, with the apps and settings of now."""
+    """Carry out once more what a webhook brought, with the apps and settings of now. The row has
+    no name of the host's: that stays with what came."""
     webhook = delivery.webhook
     assert webhook is not None and delivery.body, "Only what was taken can be carried out again."
     with transaction.atomic():
         row = Delivery.objects.create(
             webhook=webhook,
             event=delivery.event,
-            delivery_id=delivery.delivery_id,
             body=delivery.body,
             replay_of=delivery,
             replayed_by=by,
