@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import json
 import os
 import sys
 from dataclasses import replace
@@ -51,9 +52,20 @@ from apps.sources.credential_services import (
     git_token_save,
     known_host_confirm,
 )
+from apps.sources.deliveries import (
+    Answer,
+    Message,
+    Origin,
+    delivery_refuse,
+    delivery_replay,
+    delivery_take,
+)
+from apps.sources.hook_services import deploy_hook_create, webhook_secret_make
+from apps.sources.models import Delivery
 from apps.storage.cleaning import survey
 from tests.browser.filled import keep
 from tests.browser.serving import PASSWORD
+from tests.sources.payloads import github_push
 
 VARIABLES = 127
 
@@ -128,6 +140,8 @@ def fill() -> None:
     variables_save(app=web, values={"TOKEN": "never-again"}, changed_by=alice, is_locked=True)
     variable_delete(variable=web.variables.get(name="OLD"))
 
+    _hear(web, alice)
+
     many = {f"SETTING_NUMBER_{n:03}": "value" * n for n in range(VARIABLES)}
     variables_save(app=api, values=many, changed_by=alice)
     for number in range(24):
@@ -168,6 +182,25 @@ def _open_repositories(web: App, worker: App, by: User) -> None:
     deploy_key_make(app=worker, made_by=by)
     key = HostKey("git.example.com", 2222, "ssh-ed25519", "AAAA" * 17)
     known_host_confirm(project=web.project, keys=[key], confirmed_by=by)
+
+
+def _hear(app: App, by: User) -> None:
+    """What a Git host told, and what else may deploy."""
+    webhook = webhook_secret_make(project=app.project, kind="github", by=by).webhook
+    origin = Origin(webhook=webhook)
+    outcome = Delivery.Outcome
+
+    def hear(event: str, answer: Answer) -> Delivery:
+        text = json.dumps(github_push(message="Add idempotency keys to refunds", number=4711))
+        message = Message(event, f"72d3162e-cc78-11e3-81ab-{len(answer.words):012x}", text)
+        return delivery_take(origin=origin, message=message, carry_out=lambda: answer)
+
+    hear("push", Answer(outcome.DEPLOYED, "deployed shop/web #2\ndeployed shop/api #24"))
+    hear("push", Answer(outcome.IGNORED, "ignored shop/web: branch is not main"))
+    ping = hear("ping", Answer(outcome.DONE, "the host can reach Mist"))
+    delivery_refuse(origin=origin, event="push", delivery_id="", words="bad signature")
+    delivery_replay(delivery=ping, by=by)
+    deploy_hook_create(app=app, name="Nightly build", created_by=by)
 
 
 def _make_tokens(alice: User, bob: User, shop: Project) -> None:

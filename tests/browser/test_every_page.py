@@ -73,6 +73,22 @@ PAGES: dict[str, dict[str, str]] = {
     "deploy_key_make": {"deploy-key-make": f"{WORKER}/source/access/key/"},
     "git_credential_remove": {"credential-remove": f"{WEB}/source/access/remove/"},
     "host_key_remove": {"host-key-remove": f"{WORKER}/source/access/hosts/1/remove/"},
+    "app_source": {"app-source": f"{WEB}/source/"},
+    "webhook_secret": {
+        "webhook-new": f"{WEB}/source/webhooks/gitlab/secret/",
+        "webhook-rotate": f"{WEB}/source/webhooks/github/secret/",
+    },
+    "webhook_delete": {"webhook-delete": f"{WEB}/source/webhooks/github/delete/"},
+    "deploy_hook_revoke": {"deploy-hook-revoke": f"{WEB}/source/deploy-hooks/1/revoke/"},
+    "delivery_list": {
+        "deliveries": "/projects/shop/deliveries/",
+        "deliveries-refused": "/projects/shop/deliveries/?outcome=refused",
+        "deliveries-none": "/projects/sandbox/deliveries/",
+    },
+    "delivery": {
+        "delivery": "/projects/shop/deliveries/1/",
+        "delivery-refused": "/projects/shop/deliveries/4/",
+    },
     "app_settings": {
         "app-settings": f"{WEB}/settings/",
         "app-settings-worker": f"{WORKER}/settings/",
@@ -141,7 +157,7 @@ DEVICES = [[one for one in LOOKS if one[1] == device] for device in ("desk", "ph
 """Both themes of each, for pages that are reached by pressing what is on a page."""
 COLOUR_RULES = ["color-contrast", "link-in-text-block"]
 """The rules of axe that depend on colours and run unasked."""
-LAST = ("user", "member", "invitation")
+LAST = ("user", "member", "invitation", "pk", "kind")
 """What else an address may end with."""
 axe = Axe()
 
@@ -290,6 +306,23 @@ def test_what_opens_on_a_page_is_accessible_too(person: Page, filled: Pages, loo
     person.get_by_role("link", name="Stop", exact=True).click()
     person.locator("#confirm h2").wait_for()
     wrong += in_looks(person, "confirm", looks)
+    assert wrong == []
+
+
+@pytest.mark.parametrize("looks", DEVICES, ids=["desk", "phone"])
+def test_what_is_shown_once_is_accessible_too(person: Page, filled: Pages, looks: Looks) -> None:
+    begin(person, looks)
+    wrong: list[str] = []
+    for kind in ("GitHub", "GitLab", "Gitea or Forgejo", "Bitbucket"):
+        person.goto(f"{filled.url}{WEB}/source/webhooks/{kind.split()[0].lower()}/secret/")
+        person.get_by_role("button", name="Make").click()
+        person.locator("#new-webhook h2").wait_for()
+        wrong += in_looks(person, f"webhook-made-{kind.split()[0].lower()}", looks)
+    person.goto(f"{filled.url}{WEB}/source/")
+    person.locator("#deploy-hooks").get_by_label("Name").fill("Weekly build")
+    person.get_by_role("button", name="Make deploy hook").click()
+    person.locator("#new-hook h2").wait_for()
+    wrong += in_looks(person, "deploy-hook-made", looks)
     assert wrong == []
 
 

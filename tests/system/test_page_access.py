@@ -12,6 +12,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 OPEN = {
     "login", "login_code", "login_passkey", "passkey_challenge", "password_forget",
     "password_reset", "invitation", "invitation_join", "setup", "healthz", "sample_repository",
+    "webhook", "deploy_hook",
 }  # fmt: skip
 ARGUMENTS: dict[str, Any] = {
     "project": "shop",
@@ -25,6 +26,9 @@ ARGUMENTS: dict[str, Any] = {
     "uid": "MQ",
     "name": "hello",
     "rest": "info/refs",
+    "kind": "github",
+    "public_id": "nothing",
+    "secret": "nothing",
 }
 
 
