@@ -9,7 +9,7 @@ from apps.accounts.models import User
 from apps.api.secrets import digest_of
 from apps.projects.models import App, Project
 from apps.projects.selectors import projects_visible_to
-from apps.sources.models import Delivery, DeployHook, Webhook
+from apps.sources.models import Delivery, DeployHook, GitHubApp, Webhook
 from apps.sources.secrets import looks_like_hook_secret
 
 
@@ -17,6 +17,11 @@ def webhook_at(kind: str, public_id: str) -> Webhook | None:
     """The one of that address, with its project."""
     found = Webhook.objects.filter(kind=kind, public_id=public_id)
     return found.select_related("project").first()
+
+
+def github_app_at(public_id: str) -> GitHubApp | None:
+    """The one whose webhook has that address."""
+    return GitHubApp.objects.filter(public_id=public_id).first()
 
 
 def webhooks_of(project: Project) -> QuerySet[Webhook]:

@@ -48,5 +48,8 @@ urlpatterns = [
         name="delivery_replay",
     ),
     path("hooks/deploy/<str:secret>", webhooks.deploy_hook, name="deploy_hook"),
+    path(
+        "hooks/github-app/<str:public_id>", webhooks.github_app_webhook, name="github_app_webhook"
+    ),
     path("hooks/<slug:kind>/<str:public_id>", webhooks.webhook, name="webhook"),
 ]

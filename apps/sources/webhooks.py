@@ -28,11 +28,12 @@ from apps.sources.deliveries import (
     delivery_refuse,
     delivery_take,
 )
+from apps.sources.github_hooks import carry_out_for_app
 from apps.sources.hook_services import deploy_hook_use
 from apps.sources.hosts import signing, table
 from apps.sources.hosts.reading import Event, Malformed, json_in, read_json
-from apps.sources.models import Delivery
-from apps.sources.selectors import deploy_hook_by_secret, webhook_at
+from apps.sources.models import Delivery, HostKind
+from apps.sources.selectors import deploy_hook_by_secret, github_app_at, webhook_at
 from apps.system.planning import dashboard_url
 
 BODY_MAX = 5 * 1024 * 1024
@@ -57,6 +58,25 @@ def webhook(request: HttpRequest, kind: str, public_id: str) -> HttpResponse:
         origin=Origin(webhook=found),
         name=str(found),
         answer=lambda event, payload: carry_out(found, event),
+    )
+
+
+@allow(EVERYBODY)
+@csrf_exempt
+def github_app_webhook(request: HttpRequest, public_id: str) -> HttpResponse:
+    """The webhook of a GitHub App, for everything that it is installed on."""
+    if request.method != "POST":
+        return _only_post()
+    found = github_app_at(public_id)
+    if found is None:
+        return plain_problem(404, NO_HOOK)
+    return receive(
+        request,
+        kind=HostKind.GITHUB,
+        secret=found.webhook_secret,
+        origin=Origin(github_app=found),
+        name=f"GitHub App {found}",
+        answer=lambda event, payload: carry_out_for_app(found, event, payload),
     )
 
 

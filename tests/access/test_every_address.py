@@ -149,6 +149,7 @@ TABLE = {
     "project_audit": MANAGER,
     "project_audit_export": MANAGER,
     "webhook": EVERYBODY,
+    "github_app_webhook": EVERYBODY,
     "deploy_hook": EVERYBODY,
     "webhook_secret": DEVELOPER,
     "webhook_delete": DEVELOPER,
@@ -172,7 +173,7 @@ BY_ROW = {"account_token_revoke", "token_revoke"}
 """Whose row it is only the view can tell, which first says that it knows no DELETE."""
 ASKS_FURTHER = (
     "setup", "sample_repository", "invitation", "invitation_join", "session_end", "passkey_remove",
-    "webhook", "deploy_hook",
+    "webhook", "github_app_webhook", "deploy_hook",
 )  # fmt: skip
 TO_LOGIN = ("logout", "login_code", "login_passkey")
 """Lead there whoever is not half logged in."""

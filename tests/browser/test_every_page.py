@@ -73,7 +73,6 @@ PAGES: dict[str, dict[str, str]] = {
     "deploy_key_make": {"deploy-key-make": f"{WORKER}/source/access/key/"},
     "git_credential_remove": {"credential-remove": f"{WEB}/source/access/remove/"},
     "host_key_remove": {"host-key-remove": f"{WORKER}/source/access/hosts/1/remove/"},
-    "app_source": {"app-source": f"{WEB}/source/"},
     "webhook_secret": {
         "webhook-new": f"{WEB}/source/webhooks/gitlab/secret/",
         "webhook-rotate": f"{WEB}/source/webhooks/github/secret/",

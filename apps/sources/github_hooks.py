@@ -1,0 +1,46 @@
+"""What GitHub tells a GitHub App of this Mist."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apps.deployments.models import Deployment
+from apps.projects.models import App
+from apps.sources.deliveries import Answer
+from apps.sources.hosts.reading import Event, EventKind, maybe
+from apps.sources.models import Delivery, GitHubApp
+from apps.sources.planning import Push
+from apps.sources.pushes import app_pushed
+
+
+def carry_out_for_app(github_app: GitHubApp, event: Event, payload: dict[str, Any]) -> Answer:
+    """Do what a message asks for, with the apps that are linked to its repository through this
+    GitHub App, whatever their project. Only queues rows."""
+    if event.kind is EventKind.PING:
+        return Answer(Delivery.Outcome.DONE, "the host can reach Mist")
+    if event.kind is EventKind.OTHER:
+        return Answer(Delivery.Outcome.IGNORED, f"ignored: event {event.name}")
+    apps = _linked(github_app, maybe(payload, "repository").get("id"))
+    return _deploy(apps, event.pushes)
+
+
+def _linked(github_app: GitHubApp, repository: object) -> list[App]:
+    """The apps of that repository, by GitHub's number of it."""
+    if type(repository) is not int or not 0 < repository < 2**63:
+        return []
+    found = App.objects.filter(
+        deleted_at=None,
+        github__installation__github_app=github_app,
+        github__repository_id=repository,
+    )
+    return list(found.select_related("project").order_by("project__slug", "slug"))
+
+
+def _deploy(apps: list[App], pushes: tuple[Push, ...]) -> Answer:
+    trigger = Deployment.Trigger.WEBHOOK
+    verdicts = [app_pushed(app=app, push=push, trigger=trigger) for push in pushes for app in apps]
+    if not verdicts:
+        return Answer(Delivery.Outcome.IGNORED, "ignored: no app is built from this repository")
+    deployed = any(verdict.deployment is not None for verdict in verdicts)
+    outcome = Delivery.Outcome.DEPLOYED if deployed else Delivery.Outcome.IGNORED
+    return Answer(outcome, "\n".join(verdict.words for verdict in verdicts))

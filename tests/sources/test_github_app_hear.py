@@ -1,0 +1,116 @@
+"""The webhook of a GitHub App: the apps that are linked through it, and no others."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+from django.http import HttpResponse
+from django.test import Client
+
+from apps.audit.models import AuditEvent
+from apps.projects.models import App, Project
+from apps.projects.services import app_create, project_create
+from apps.sources.models import Delivery, GitHubApp, GitHubLink, Installation
+from tests.machine.octokit import examples
+from tests.sources.conftest import last_delivery, said, signed, waiting
+from tests.sources.payloads import SECOND, github_push
+
+SECRET = "of the app"
+
+
+@dataclass
+class Hub:
+    """GitHub, to one App."""
+
+    github_app: GitHubApp
+    client: Client = field(default_factory=Client)
+    sent: int = 0
+
+    def send(self, event: str, payload: Any, *, secret: str = SECRET) -> HttpResponse:
+        self.sent += 1
+        body = json.dumps(payload).encode()
+        headers = {
+            "X-GitHub-Event": event,
+            "X-GitHub-Delivery": f"d-{self.sent}",
+            **signed("github", secret, body),
+        }
+        path = f"/hooks/github-app/{self.github_app.public_id}"
+        answer: Any = self.client.generic("POST", path, body, "application/json", headers=headers)
+        return cast(HttpResponse, answer)
+
+
+def github_app(name: str, **more: Any) -> GitHubApp:
+    given = {"app_id": 1, "slug": name, "public_id": f"id-{name}", "webhook_secret": SECRET, **more}
+    return GitHubApp.objects.create(name=name, client_secret="", private_key="", **given)
+
+
+def link(app: App, to: GitHubApp, repository: int = 17) -> None:
+    installation, _ = Installation.objects.get_or_create(
+        github_app=to, installation_id=2, account="shop"
+    )
+    GitHubLink.objects.create(
+        app=app, installation=installation, repository_id=repository, full_name="shop/web"
+    )
+    App.objects.filter(pk=app.pk).update(source_kind="github")
+
+
+@pytest.fixture
+def hub(db: None) -> Hub:
+    return Hub(github_app("mist"))
+
+
+def test_a_push_deploys_what_is_linked_whatever_its_project(
+    hub: Hub, shop: Project, web: App
+) -> None:
+    depot = project_create(slug="depot", created_by=None)
+    tools = app_create(project=depot, slug="tools", repository="", created_by=None)
+    app_create(project=shop, slug="unlinked", repository=web.repository, created_by=None)
+    elsewhere = app_create(project=depot, slug="api", repository="", created_by=None)
+    link(web, hub.github_app)
+    link(tools, hub.github_app)
+    link(elsewhere, hub.github_app, repository=18)
+    answer = hub.send("push", github_push(repository="renamed/since"))
+    assert said(answer) == ["deployed depot/tools #1", "deployed shop/web #1"]
+    assert [one.commit for one in waiting(web)] == [SECOND]
+    event = AuditEvent.objects.filter(action="deployment.request")[0]
+    assert event.actor_name == "GitHub App mist"
+    assert (last_delivery().github_app, last_delivery().webhook) == (hub.github_app, None)
+
+
+def test_what_is_linked_through_another_app_is_left_alone(hub: Hub, web: App) -> None:
+    link(web, github_app("other", html_url="https://github.example.com"))
+    assert said(hub.send("push", github_push())) == [
+        "ignored: no app is built from this repository"
+    ]
+
+
+@pytest.mark.parametrize("number", [None, "17", True, -1, 2**70, [17]])
+def test_a_number_that_is_none_is_nobodys(number: object, hub: Hub, web: App) -> None:
+    link(web, hub.github_app)
+    pushed = github_push()
+    pushed["repository"]["id"] = number
+    assert said(hub.send("push", pushed))[0].startswith("ignored")
+
+
+def test_a_message_with_another_signature_is_refused(hub: Hub, web: App) -> None:
+    link(web, hub.github_app)
+    assert hub.send("push", github_push(), secret="another").status_code == 403
+    assert waiting(web) == []
+
+
+def test_one_without_a_secret_hears_nothing(hub: Hub, web: App) -> None:
+    link(web, hub.github_app)
+    GitHubApp.objects.update(webhook_secret="")
+    assert hub.send("push", github_push(), secret="").status_code == 403
+
+
+def test_every_example_is_answered(hub: Hub, web: App) -> None:
+    link(web, hub.github_app, repository=186853002)
+    App.objects.update(branch="master")
+    for event, payload in examples()["api.github.com"]:
+        assert hub.send(event, payload).status_code in (200, 202), event
+    assert Delivery.objects.filter(outcome="deployed").count() == 1
+    assert not Delivery.objects.filter(outcome="refused").exists()
