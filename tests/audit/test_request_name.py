@@ -41,7 +41,7 @@ def written() -> Iterator[io.StringIO]:
     handler = logging.StreamHandler(text := io.StringIO())
     found = config["formatters"][config["handlers"]["console"]["formatter"]]
     handler.setFormatter(logging.Formatter(found["format"], style=found["style"]))
-    assert config["handlers"]["console"]["filters"] == ["request_id"]
+    assert config["handlers"]["console"]["filters"] == ["request_id", "hook_secrets"]
     assert config["filters"]["request_id"] == {"()": "apps.audit.logs.RequestIdFilter"}
     handler.addFilter(RequestIdFilter())
     logging.getLogger().addHandler(handler)

@@ -16,6 +16,7 @@ from apps.engine.egress import Rules
 from apps.engine.errors import InvalidSource
 from apps.engine.git import CommandLineGit
 from apps.projects.models import App, Project
+from apps.sources.models import Webhook
 from tests.access.test_every_address import World, addresses, world
 from tests.engine.git_host import serve_git
 
@@ -60,14 +61,16 @@ def test_no_address_is_left_in_the_mirrors_config(tmp_path: Path) -> None:
             assert b"hidden-name" not in file.read_bytes(), file
 
 
-OPEN_TO_OTHER_SITES = {"sample_repository"}
-"""Addresses that take a POST without a token of Mist's own pages: git's reading of the sample."""
+HOOKS = {"webhook", "github_app_webhook", "deploy_hook"}
+"""Signed, or with a secret for an address; no cookie counts there."""
+OPEN_TO_OTHER_SITES = {"sample_repository", *HOOKS}
+"""Addresses that take a POST without a token of Mist's own pages: git's reading of the sample, and
+hooks."""
 
 
 def test_a_forged_request_is_refused_at_every_address(world: World, alice: User) -> None:
-    """Also at what may come later: Mist has no OAuth, so no state that could be forged, and no
-    webhook, so none that is taken unsigned. Either will be missing from the list above. The API
-    hears only who brings a token, never a browser's cookie."""
+    """Also at what may come later: Mist has no OAuth, so no state that could be forged. The API
+    hears only who brings a token, and a webhook who signs, never a browser's cookie."""
     client = Client(enforce_csrf_checks=True)
     client.force_login(alice)
     before = (App.objects.count(), Deployment.objects.count(), App.objects.get().wanted)
@@ -79,7 +82,9 @@ def test_a_forged_request_is_refused_at_every_address(world: World, alice: User)
         exempt = getattr(resolve(path).func, "csrf_exempt", False)
         api = path.startswith("/api/")
         assert api or exempt is (name in OPEN_TO_OTHER_SITES), name
-        if api or not exempt:
+        if name == "webhook":
+            path = reverse(name, args=["github", Webhook.objects.get().public_id])
+        if api or not exempt or name in HOOKS:
             seen += 1
             answer = client.post(
                 path, {"confirm": "web"}, headers={"origin": "https://evil.example"}
