@@ -21,7 +21,7 @@ from apps.engine.egress import Refused, Rules, connect, refusal
 from apps.engine.egress_proxy import guarded_environment
 from apps.engine.errors import CloneFailed
 from apps.engine.git import CommandLineGit
-from apps.engine.real import egress_rules
+from apps.engine.reach import egress_rules
 from tests.engine.git_host import GitHost, serve_git
 
 NEVER = [
