@@ -43,6 +43,7 @@ from apps.engine.errors import EngineAway, EngineError
 from apps.engine.locks import file_lock
 from apps.engine.sources import find_dockerfile
 from apps.projects.selectors import filled_in
+from apps.sources.renaming import follow_name
 
 logger = logging.getLogger("mist.deployments")
 
@@ -59,6 +60,8 @@ def bring_live(deployment: Deployment) -> bool:
     with log_of(deployment) as log, lease(deployment), ExitStack() as undo:
         work = Work(deployment, get_engine(), log, undo)
         try:
+            if deployment.source_id is None:
+                follow_name(work.app)
             take_stock(work)
             if deployment.source_id is None:
                 clone(work)

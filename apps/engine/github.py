@@ -8,8 +8,10 @@ GitHub: "REST API endpoints for GitHub Apps", "… for app installations", "… 
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -92,25 +94,30 @@ class GitHub:
 
     # ------------------------------------------------------------------------ by an installation
 
-    def repositories(self, installation_id: int) -> list[Repository]:
-        """All that the installation has, by name."""
+    def repositories(self, installation_id: int, *, age: float = 0.0) -> list[Repository]:
+        """All that the installation has, by name. `age`: seconds that a list may be old for which
+        GitHub is not asked."""
         scope = Scope(self._key, installation_id, _LIST)
         found = self._all(
             f"/installation/repositories?{_query()}",
             lambda path, etag: self._as(scope, "GET", path, etag=etag),
             lambda data: [read_repository(one) for one in data["repositories"]],
             kept_as=("repositories", scope),
+            age=age,
         )
         return sorted(found, key=lambda one: one.full_name.lower())
 
-    def branches(self, installation_id: int, repository: Repository) -> list[str]:
-        """By name, the default branch first."""
+    def branches(
+        self, installation_id: int, repository: Repository, *, age: float = 0.0
+    ) -> list[str]:
+        """By name, the default branch first. `age` as for `repositories`."""
         scope = Scope(self._key, installation_id, _READ, repository.id)
         found = self._all(
             f"/repos/{repository.full_name}/branches?{_query()}",
             lambda path, etag: self._as(scope, "GET", path, etag=etag),
             lambda data: [str(one["name"]) for one in data],
             kept_as=("branches", scope),
+            age=age,
         )
         return sorted(found, key=lambda name: (name != repository.default_branch, name.lower()))
 
@@ -137,6 +144,7 @@ class GitHub:
         read: Callable[[Any], list[Found]],
         *,
         kept_as: tuple[object, ...],
+        age: float = 0.0,
     ) -> list[Found]:
         """Every page. What has not changed since it was last read is not sent again, and does not
         count against GitHub's limit."""
@@ -145,18 +153,29 @@ class GitHub:
         for _ in range(PAGES_MAX):
             if following is None:
                 break
-            kept = pages.get((*kept_as, following))
-            answer = ask(following, kept[0] if kept else "")
-            if answer.status == 304 and kept is not None:
-                page, following = kept[1], kept[2]
-            else:
-                with as_expected():
-                    page = read(answer.data)
-                place, following = following, next_path(answer.headers, self._key.api_url)
-                if etag := answer.headers.get("etag", ""):
-                    pages.keep((*kept_as, place), (etag, page, following))
-            found += page
+            place = (*kept_as, following)
+            kept = pages.get(place)
+            if kept is None or kept.age >= age:
+                kept = self._page(following, kept, ask, read)
+                pages.keep(place, kept)
+            found += kept.rows
+            following = kept.following
         return found
+
+    def _page(
+        self,
+        path: str,
+        kept: Page | None,
+        ask: Callable[[str, str], Answer],
+        read: Callable[[Any], list[Any]],
+    ) -> Page:
+        answer = ask(path, kept.etag if kept else "")
+        if answer.status == 304 and kept is not None:
+            return Page(kept.etag, kept.rows, kept.following)
+        with as_expected():
+            rows = read(answer.data)
+        following = next_path(answer.headers, self._key.api_url)
+        return Page(answer.headers.get("etag", ""), rows, following)
 
 
 def _query() -> str:
@@ -208,18 +227,32 @@ class Reporter:
         self._ask("POST", f"{self._at}/statuses/{commit}", body=said)
 
 
+@dataclass(frozen=True)
+class Page:
+    """One page of a list, as GitHub gave it."""
+
+    etag: str
+    rows: list[Any]
+    following: str | None
+    read_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def age(self) -> float:
+        return time.monotonic() - self.read_at
+
+
 class Pages:
     """Pages of lists that were read, the oldest one dropped first. Safe for threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[object, ...], tuple[str, Any, str | None]] = OrderedDict()
+        self._kept: OrderedDict[tuple[object, ...], Page] = OrderedDict()
 
-    def get(self, key: tuple[object, ...]) -> tuple[str, Any, str | None] | None:
+    def get(self, key: tuple[object, ...]) -> Page | None:
         with self._lock:
             return self._kept.get(key)
 
-    def keep(self, key: tuple[object, ...], page: tuple[str, Any, str | None]) -> None:
+    def keep(self, key: tuple[object, ...], page: Page) -> None:
         with self._lock:
             self._kept[key] = page
             self._kept.move_to_end(key)

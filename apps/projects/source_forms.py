@@ -127,6 +127,9 @@ class SourceForm(SettingsForm):
             kind = self.fields["source_kind"]
             assert isinstance(kind, forms.ChoiceField)
             kind.choices = [(SourceKind.GITHUB, "GitHub, through a GitHub App"), *KINDS]
+            # Another one is chosen on GitHub: what opens this one opens no other.
+            self.fields["repository"].disabled = True
+            self.fields["repository"].help_text = "As it was chosen on GitHub."
 
     def clean(self) -> dict[str, Any]:
         """What the kind of source cannot be without."""

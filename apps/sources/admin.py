@@ -11,8 +11,10 @@ from apps.sources.models import (
     GitCredential,
     GitHubApp,
     GitHubLink,
+    GitHubReport,
     Installation,
     KnownHost,
+    ManifestRequest,
     RegistryCredential,
     Webhook,
 )
@@ -54,7 +56,7 @@ class GitHubAppAdmin(LookOnly):
 
 @admin.register(Installation)
 class InstallationAdmin(LookOnly):
-    list_display = ("account", "github_app", "installation_id", "suspended_at")
+    list_display = ("account", "github_app", "installation_id", "suspended_at", "removed_at")
     list_select_related = ("github_app",)
 
 
@@ -62,6 +64,20 @@ class InstallationAdmin(LookOnly):
 class GitHubLinkAdmin(LookOnly):
     list_display = ("full_name", "app", "installation")
     list_select_related = ("app__project", "installation__github_app")
+
+
+@admin.register(GitHubReport)
+class GitHubReportAdmin(LookOnly):
+    list_display = ("deployment", "sent_status", "sent_at", "is_settled", "attempts", "problem")
+    list_filter = ("is_settled",)
+    list_select_related = ("deployment__app__project",)
+
+
+@admin.register(ManifestRequest)
+class ManifestRequestAdmin(LookOnly):
+    list_display = ("html_url", "user", "created_at")
+    list_select_related = ("user",)
+    exclude = ("digest",)
 
 
 @admin.register(Delivery)

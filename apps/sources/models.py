@@ -10,6 +10,22 @@ from django.utils import timezone
 
 from apps.projects.fields import EncryptedTextField
 from apps.projects.models import App, Project
+from apps.sources.github_models import GitHubReport, ManifestRequest
+
+__all__ = [
+    "Delivery",
+    "DeployHook",
+    "GitCredential",
+    "GitHubApp",
+    "GitHubLink",
+    "GitHubReport",
+    "HostKind",
+    "Installation",
+    "KnownHost",
+    "ManifestRequest",
+    "RegistryCredential",
+    "Webhook",
+]
 
 
 class GitCredential(models.Model):
@@ -150,6 +166,11 @@ class GitHubApp(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether GitHub tells this Mist of pushes: one without a secret has no webhook."""
+        return bool(self.webhook_secret)
+
 
 class Installation(models.Model):
     """A GitHub App in one account. Projects that may take repositories from it are named: whoever
@@ -162,6 +183,9 @@ class Installation(models.Model):
     account = models.CharField(max_length=100)
     account_type = models.CharField(max_length=20, blank=True, default="")
     suspended_at = models.DateTimeField(null=True, blank=True)
+    removed_at = models.DateTimeField(null=True, blank=True)
+    """Since when the account has it no more. The row stays: who installs it again finds apps and
+    projects as they were."""
     projects = models.ManyToManyField(Project, blank=True, related_name="installations")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -175,6 +199,10 @@ class Installation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.account} ({self.github_app})"
+
+    @property
+    def is_usable(self) -> bool:
+        return self.suspended_at is None and self.removed_at is None
 
 
 class GitHubLink(models.Model):

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from django.urls import path
 
-from apps.sources import credential_views, delivery_views, hook_views, views, webhooks
+from apps.sources import (
+    credential_views,
+    delivery_views,
+    github_views,
+    hook_views,
+    picker_views,
+    views,
+    webhooks,
+)
 
 PROJECT = "projects/<slug:project>/"
 APP = f"{PROJECT}apps/<slug:app>/"
@@ -52,4 +60,25 @@ urlpatterns = [
         "hooks/github-app/<str:public_id>", webhooks.github_app_webhook, name="github_app_webhook"
     ),
     path("hooks/<slug:kind>/<str:public_id>", webhooks.webhook, name="webhook"),
+    path(f"{APP}source/github/", picker_views.app_source_github, name="app_source_github"),
+    path(
+        "projects/<slug:project>/new-app/github/",
+        picker_views.app_new_github,
+        name="app_new_github",
+    ),
+    path("settings/github/", github_views.github, name="github"),
+    path("settings/github/new/", github_views.github_new, name="github_new"),
+    path("settings/github/made/", github_views.github_made, name="github_made"),
+    path(
+        "settings/github/installed/<str:public_id>/",
+        github_views.github_installed,
+        name="github_installed",
+    ),
+    path("settings/github/<int:pk>/refresh/", github_views.github_refresh, name="github_refresh"),
+    path("settings/github/<int:pk>/delete/", github_views.github_delete, name="github_delete"),
+    path(
+        "settings/github/installations/<int:pk>/projects/",
+        github_views.installation_projects,
+        name="installation_projects",
+    ),
 ]

@@ -17,6 +17,7 @@ from apps.projects.forms import AppForm
 from apps.projects.models import App, ProjectRole
 from apps.projects.services import app_update
 from apps.sources.access_card import access_card
+from apps.sources.github_card import github_card
 from apps.sources.hook_cards import webhooks_card
 
 
@@ -27,6 +28,7 @@ def source_page(request: HttpRequest, app: App, **more: Any) -> HttpResponse:
         "form": AppForm(project=app.project, instance=app, part=AppForm.SOURCE),
         **access_card(request, app),
         **webhooks_card(request, app),
+        **github_card(request, app),
     }
     context |= more
     return render_page(request, "app_source.html", context, parts="_app_head.html")

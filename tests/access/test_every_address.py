@@ -24,7 +24,7 @@ from apps.projects import services
 from apps.projects.models import App, Membership, ProjectRole
 from apps.projects.shared_services import shared_variable_save
 from apps.sources.hook_services import deploy_hook_create, webhook_secret_make
-from apps.sources.models import Delivery, KnownHost
+from apps.sources.models import Delivery, GitHubApp, Installation, KnownHost
 from tests.deployments.test_deployment_run import deploy
 
 NOBODY, STRANGER, VIEWER, DEVELOPER, MANAGER, ADMIN, OWNER, GONE = PEOPLE = (
@@ -98,6 +98,15 @@ TABLE = {
     "variable_delete": DEVELOPER,
     "app_settings": DEVELOPER,
     "app_source": DEVELOPER,
+    "app_source_github": DEVELOPER,
+    "app_new_github": DEVELOPER,
+    "github": ADMIN,
+    "github_new": ADMIN,
+    "github_made": ADMIN,
+    "github_installed": ADMIN,
+    "github_refresh": ADMIN,
+    "github_delete": ADMIN,
+    "installation_projects": ADMIN,
     "environment_export": DEVELOPER,
     "project_variables": VIEWER,
     "shared_variable_save": DEVELOPER,
@@ -241,7 +250,12 @@ def world(fake: FakeEngine, web: App, alice: User) -> World:
         project=web.project,
         project_role=ProjectRole.VIEWER,
     ).invitation
+    github_app = GitHubApp.objects.create(
+        name="Mist", app_id=1, slug="mist", public_id="p", api_url="http://127.0.0.1:9"
+    )
+    Installation.objects.create(github_app=github_app, installation_id=1, account="halden")
     values = {
+        "public_id": "p",
         "project": "shop",
         "app": "web",
         "number": 1,
@@ -348,6 +362,7 @@ SUDO = {
     "shared_variable_delete", "environment_export", "git_token_save", "deploy_key_make",
     "git_credential_remove",
     "webhook_secret", "deploy_hook_create",
+    "github_new", "github_delete",
 }  # fmt: skip
 """What nobody does whose password or second factor was given longer ago than 15 minutes: secrets,
 deletion, roles."""

@@ -28,8 +28,10 @@ from apps.sources.models import (
     GitCredential,
     GitHubApp,
     GitHubLink,
+    GitHubReport,
     Installation,
     KnownHost,
+    ManifestRequest,
     RegistryCredential,
     Webhook,
 )
@@ -89,6 +91,8 @@ def fill_sources(web: App) -> None:
     GitHubLink.objects.create(
         app=web, installation=installation, repository_id=3, full_name="halden/web"
     )
+    GitHubReport.objects.create(deployment=web.deployments.get())
+    ManifestRequest.objects.create(digest=SECRET, user=User.objects.get(), public_id="m")
     Delivery.objects.create(webhook=hook, event="push", body=SECRET.encode())
     DeployHook.objects.create(app=web, name="CI", prefix="mist_abc", digest="d")
 

@@ -41,7 +41,7 @@ from apps.projects.models import App, Membership, Project, ProjectRole
 from apps.projects.shared_services import shared_variable_save
 from apps.sources.credential_services import deploy_key_make
 from apps.sources.hook_services import deploy_hook_create, webhook_secret_make
-from apps.sources.models import Delivery, KnownHost, Webhook
+from apps.sources.models import Delivery, GitHubApp, Installation, KnownHost, Webhook
 from apps.system.services import setup_token
 from tests.access.test_every_address import HOST_KEY, addresses
 from tests.accounts.factors import code_of, secret_on, with_app
@@ -181,6 +181,14 @@ def _delivery(app: App) -> object:
 
 def _deploy_hook(app: App) -> object:
     return deploy_hook_create(app=app, name="Nightly build", created_by=None)
+
+
+def _installed() -> GitHubApp:
+    made = GitHubApp.objects.create(
+        name="Mist", app_id=1, slug="mist", public_id="p", api_url="http://127.0.0.1:9"
+    )
+    Installation.objects.create(github_app=made, installation_id=1, account="halden")
+    return made
 
 
 NOTHING = ()
@@ -333,6 +341,17 @@ POSTS: dict[str, Post | Callable[[], Post]] = {
     "webhook": Post(NOTHING, at={"kind": "github", "public_id": "nothing"}),
     "github_app_webhook": Post(NOTHING, at={"public_id": "nothing"}),
     "deploy_hook": Post(NOTHING, at={"secret": "nothing"}),
+    "github_new": Post(("github_app.begin",), "Mist", data={"name": "Mist"}),
+    "github_delete": lambda: Post(("github_app.delete",), "Mist", {"pk": _installed().pk}),
+    # GitHub does not answer here; what it says is in the tests of installations.
+    "github_refresh": lambda: Post(NOTHING, at={"pk": _installed().pk}),
+    "installation_projects": lambda: Post(
+        ("installation.open",), "halden (Mist)", {"pk": _installed().installations.get().pk},
+        {"projects": [Project.objects.get().pk]},
+    ),
+    # Which repositories there are GitHub says: their own tests have one.
+    "app_new_github": Post(NOTHING, at={"project": "shop"}),
+    "app_source_github": Post(NOTHING, at=APP),
     # What a person sees, not what Mist does: no change of anything that others share.
     "theme": Post(NOTHING, data={"theme": "dark"}),
     "shortcuts": Post(NOTHING, data={"shortcuts": "on"}),
@@ -386,7 +405,7 @@ def rows() -> dict[str, list[tuple[Any, ...]]]:
     """Everything in the database but what is no change of its own."""
     return {
         model.__name__: sorted(model._base_manager.values_list(), key=str)
-        for model in apps.get_models()
+        for model in apps.get_models(include_auto_created=True)
         if model._meta.model_name not in UNSEEN
     }
 
@@ -404,6 +423,7 @@ def test_a_change_leaves_its_event(name: str, inside: Client, web: App, alice: U
     [pattern] = [p for p in addresses() if p.name == name]
     if name not in POSTS:
         given: dict[str, object] = {"project": "shop", "app": "web", "token": "x"}
+        given |= {"public_id": "p"}
         given |= dict.fromkeys(("number", "pk", "user", "member", "invitation"), 1)
         given["kind"] = "github"
         kwargs = {key: given[key] for key in pattern.pattern.converters}

@@ -29,7 +29,7 @@ from apps.engine.github_facts import Repository
 from apps.engine.github_http import ANSWER_MAX, Asker
 from apps.engine.github_key import AppKey, app_token
 from apps.engine.github_tokens import LEFT
-from tests.engine.github_api import APP_ID, GitHubHost, Said, app_pem
+from tests.github.api import APP_ID, GitHubHost, Said, app_pem
 
 RULES = Rules(localhost=True)
 SHA = "a" * 40

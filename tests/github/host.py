@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from apps.engine.git_http import respond
-from tests.engine.github_api import API, NAME, Api, GitHubHost, Said
+from tests.github.api import API, NAME, Api, GitHubHost, Said
 
 
 def _handler(host: GitHubHost) -> type[BaseHTTPRequestHandler]:
