@@ -308,6 +308,8 @@ CELERY_BEAT_SCHEDULE = {
     # Whether a clean-up is due the database knows: a restart begins no day anew.
     "tidy": {"task": "apps.storage.tasks.tidy_storage", "schedule": 300.0},
     "deliveries": {"task": "apps.sources.tasks.forget_deliveries", "schedule": 3600.0},
+    # One query that finds nothing, while no app is of GitHub.
+    "reports": {"task": "apps.sources.tasks.send_reports", "schedule": 5.0},
 }
 
 # ----------------------------------------------------------------------------------------- logging

@@ -17,7 +17,7 @@ from urllib.parse import quote, urlencode
 
 from apps.engine.egress import Rules
 from apps.engine.github_answers import next_path
-from apps.engine.github_errors import GitHubGone, GitHubKeyRefused
+from apps.engine.github_errors import GitHubAway, GitHubGone, GitHubKeyRefused, GitHubMoved
 from apps.engine.github_facts import (
     FoundInstallation,
     NewApp,
@@ -127,7 +127,16 @@ class GitHub:
         full_name = self._token(scope).full_name
         if not full_name:
             raise GitHubGone("GitHub does not say what the repository is called.")
-        return Reporter(full_name, lambda *asked, **more: self._as(scope, *asked, **more))
+
+        def ask(method: str, path: str, **more: Any) -> Answer:
+            try:
+                return self._as(scope, method, path, **more)
+            except GitHubMoved as error:
+                # The next token comes with the name of then.
+                tokens.forget(scope)
+                raise GitHubAway(f"{full_name} has another name now.", hint="Try again.") from error
+
+        return Reporter(full_name, ask)
 
     def _as(self, scope: Scope, method: str, path: str, **more: Any) -> Answer:
         """Asked with a token; with a new one when GitHub takes the kept one no more."""

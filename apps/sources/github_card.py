@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from apps.projects.models import App
 from apps.projects.source_models import SourceKind
 from apps.sources.github import link_of
+from apps.sources.models import GitHubReport
 
 
 def github_card(request: HttpRequest, app: App) -> dict[str, Any]:
@@ -23,4 +24,8 @@ def github_card(request: HttpRequest, app: App) -> dict[str, Any]:
             problem = f"Its installation in {installation.account} is suspended on GitHub"
         elif not installation.projects.filter(pk=app.project_id).exists():
             problem = f"{installation.account} is not open to this project any more"
+        else:
+            newest = GitHubReport.objects.filter(deployment__app=app).order_by("-pk").first()
+            if newest is not None and newest.problem:
+                problem = f"GitHub is not told of deployments: {newest.problem}"
     return {"github": {"link": link, "problem": problem}}
