@@ -27,7 +27,7 @@ class Pages:
 
 @contextmanager
 def serve_pages(
-    folder: Path, *, filled: bool, engine: str = "tests.browser.filled"
+    folder: Path, *, filled: bool, engine: str = "tests.browser.filled", **settings: str
 ) -> Iterator[Pages]:
     """Serve on a free port of 127.0.0.1: what `fill` made, or a Mist that nobody has set up yet."""
     (port,) = free_ports(1)
@@ -40,6 +40,7 @@ def serve_pages(
         "MIST_BIND": "127.0.0.1",
         "MIST_HEALTH_TIMEOUT": "5",
         "MIST_DRAIN_SECONDS": "0",
+        **settings,
     }
     words = ["-m", "tests.browser.fill", *([] if filled else ["--empty"])]
     subprocess.run([sys.executable, *words], cwd=ROOT, env=env, check=True, timeout=120)

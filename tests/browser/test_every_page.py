@@ -41,6 +41,7 @@ PAGES: dict[str, dict[str, str]] = {
     },
     "project_delete": {"project-delete": "/projects/sandbox/delete/"},
     "app_new": {"app-new": "/projects/shop/new-app/"},
+    "app_new_github": {"app-new-github": "/projects/shop/new-app/github/"},
     "app": {
         "app": f"{WEB}/",
         "app-crashed": f"{NOTES}/",
@@ -88,6 +89,7 @@ PAGES: dict[str, dict[str, str]] = {
         "delivery": "/projects/shop/deliveries/1/",
         "delivery-refused": "/projects/shop/deliveries/4/",
     },
+    "app_source_github": {"app-source-github": f"{WEB}/source/github/"},
     "app_settings": {
         "app-settings": f"{WEB}/settings/",
         "app-settings-worker": f"{WORKER}/settings/",
@@ -109,6 +111,8 @@ PAGES: dict[str, dict[str, str]] = {
         "search-empty": "/search/",
     },
     "settings": {"settings": "/settings/"},
+    "github": {"github": "/settings/github/"},
+    "github_new": {"github-new": "/settings/github/new/"},
     "storage": {"storage": "/storage/"},
     "server": {"server": "/server/"},
     "audit": {

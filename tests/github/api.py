@@ -45,6 +45,20 @@ def app_pem() -> str:
     ).decode()  # fmt: skip
 
 
+def new_app(name: str, **more: Any) -> dict[str, Any]:
+    """What the conversion of a manifest answers."""
+    return {
+        "id": APP_ID,
+        "name": name,
+        "slug": name.lower().replace(" ", "-"),
+        "client_id": "Iv1.abc",
+        "client_secret": "s3cret-of-the-client",
+        "pem": app_pem(),
+        "webhook_secret": "s3cret-of-the-webhook",
+        **more,
+    }
+
+
 @dataclass
 class Said:
     """One answer."""
@@ -70,6 +84,8 @@ class GitHubHost:
     url: str = ""
     codes: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Of manifests: code → what the conversion answers."""
+    manifest: dict[str, Any] = field(default_factory=dict)
+    """What a browser brought last."""
     installations: list[dict[str, Any]] = field(default_factory=list)
     repositories: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     branches: dict[int, list[str]] = field(default_factory=dict)
@@ -113,7 +129,7 @@ class GitHubHost:
             "private": True,
             "default_branch": branches[0] if branches else "main",
         }
-        self.repositories[installation].append(made)
+        self.repositories.setdefault(installation, []).append(made)
         self.branches[number] = list(branches or ("main",))
         return made
 

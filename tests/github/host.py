@@ -10,12 +10,13 @@ import re
 import threading
 import time
 from collections.abc import Iterator
+from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from apps.engine.git_http import respond
-from tests.github.api import API, NAME, Api, GitHubHost, Said
+from tests.github.api import API, NAME, Api, GitHubHost, Said, new_app
 
 
 def _handler(host: GitHubHost) -> type[BaseHTTPRequestHandler]:
@@ -28,10 +29,31 @@ def _handler(host: GitHubHost) -> type[BaseHTTPRequestHandler]:
             parts = urlsplit(self.path)
             if parts.path.startswith(f"{API}/"):
                 self._api(parts.path.removeprefix(API), parts.query, headers, body)
+            elif parts.path.endswith("/settings/apps/new"):
+                self._make_app(parts.query, body)
+            elif parts.path.endswith("/installations/new"):
+                self._install()
             else:
                 self._git(parts.path, parts.query, headers, body)
 
         do_POST = do_GET
+
+        def _make_app(self, query: str, body: bytes) -> None:
+            """The page on which a person says that they want this App."""
+            state = parse_qs(query)["state"][0]
+            host.manifest = json.loads(parse_qs(body.decode())["manifest"][0])
+            heard = {} if "hook_attributes" in host.manifest else {"webhook_secret": None}
+            host.codes["c0de"] = new_app(host.manifest["name"], **heard)
+            back = f"{host.manifest['redirect_url']}?{urlencode({'code': 'c0de', 'state': state})}"
+            page = f'<!doctype html><title>GitHub</title><a href="{escape(back)}">Create App</a>'
+            self._send(200, {"Content-Type": "text/html"}, page.encode())
+
+        def _install(self) -> None:
+            """Where a person installs the App, which then leads back."""
+            if not host.installations:
+                host.install(1, "halden")
+            back = f"{host.manifest['setup_url']}?installation_id=1&setup_action=install"
+            self._send(302, {"Location": back}, b"")
 
         def _api(self, path: str, query: str, headers: dict[str, str], body: bytes) -> None:
             given = {name: values[-1] for name, values in parse_qs(query).items()}

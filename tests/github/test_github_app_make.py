@@ -19,7 +19,7 @@ from apps.accounts.models import InstanceRole, User
 from apps.audit.models import AuditEvent
 from apps.sources.models import GitHubApp, ManifestRequest
 from tests.conftest import PASSWORD
-from tests.github.api import GitHubHost, Said, app_pem
+from tests.github.api import GitHubHost, Said, app_pem, new_app
 
 NEW, MADE, HERE = "/settings/github/new/", "/settings/github/made/", "/settings/github/"
 
@@ -41,16 +41,7 @@ def begin(client: Client, server: str, **typed: Any) -> tuple[str, dict[str, Any
 
 
 def github_makes(host: GitHubHost, code: str = "c0de", **more: Any) -> dict[str, str]:
-    host.codes[code] = {
-        "id": 4711,
-        "name": "Mist of Halden",
-        "slug": "mist-of-halden",
-        "client_id": "Iv1.abc",
-        "client_secret": "s3cret-of-the-client",
-        "pem": app_pem(),
-        "webhook_secret": "s3cret-of-the-webhook",
-        **more,
-    }
+    host.codes[code] = new_app("Mist of Halden", **more)
     return {"code": code}
 
 

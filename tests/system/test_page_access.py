@@ -24,6 +24,7 @@ ARGUMENTS: dict[str, Any] = {
     "invitation": 1,
     "token": "token",
     "uid": "MQ",
+    "public_id": "p",
     "name": "hello",
     "rest": "info/refs",
     "kind": "github",
