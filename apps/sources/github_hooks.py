@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from apps.deployments.models import Deployment
 from apps.projects.models import App
 from apps.sources.deliveries import Answer
+from apps.sources.github_events import github_told
 from apps.sources.hosts.reading import Event, EventKind, maybe
 from apps.sources.models import Delivery, GitHubApp
 from apps.sources.planning import Push
@@ -15,13 +17,16 @@ from apps.sources.pushes import app_pushed
 
 def carry_out_for_app(github_app: GitHubApp, event: Event, payload: dict[str, Any]) -> Answer:
     """Do what a message asks for, with the apps that are linked to its repository through this
-    GitHub App, whatever their project. Only queues rows."""
+    GitHub App, whatever their project. Only writes rows."""
     if event.kind is EventKind.PING:
         return Answer(Delivery.Outcome.DONE, "the host can reach Mist")
+    told = github_told(github_app=github_app, event=event.name, payload=payload)
     if event.kind is EventKind.OTHER:
-        return Answer(Delivery.Outcome.IGNORED, f"ignored: event {event.name}")
+        ignored = Answer(Delivery.Outcome.IGNORED, f"ignored: event {event.name}")
+        return Answer(Delivery.Outcome.DONE, told) if told else ignored
     apps = _linked(github_app, maybe(payload, "repository").get("id"))
-    return _deploy(apps, event.pushes)
+    answer = _deploy(apps, event.pushes)
+    return replace(answer, words=f"{told}\n{answer.words}") if told else answer
 
 
 def _linked(github_app: GitHubApp, repository: object) -> list[App]:

@@ -74,10 +74,23 @@ def test_a_push_deploys_what_is_linked_whatever_its_project(
     link(elsewhere, hub.github_app, repository=18)
     answer = hub.send("push", github_push(repository="renamed/since"))
     assert said(answer) == ["deployed depot/tools #1", "deployed shop/web #1"]
+    assert GitHubLink.objects.get(app=web).full_name == "renamed/since"
     assert [one.commit for one in waiting(web)] == [SECOND]
     event = AuditEvent.objects.filter(action="deployment.request")[0]
     assert event.actor_name == "GitHub App mist"
     assert (last_delivery().github_app, last_delivery().webhook) == (hub.github_app, None)
+
+
+def test_an_installation_is_taken_up_once_it_is_signed(hub: Hub) -> None:
+    told = {
+        "action": "created",
+        "installation": {"id": 5, "account": {"login": "tidewater"}, "target_type": "User"},
+    }
+    assert hub.send("installation", told, secret="another").status_code == 403
+    assert not Installation.objects.exists()
+    assert said(hub.send("installation", told)) == ["the installation in tidewater is there"]
+    assert Installation.objects.get().account == "tidewater"
+    assert last_delivery().outcome == Delivery.Outcome.DONE
 
 
 def test_what_is_linked_through_another_app_is_left_alone(hub: Hub, web: App) -> None:

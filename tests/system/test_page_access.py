@@ -28,7 +28,6 @@ ARGUMENTS: dict[str, Any] = {
     "name": "hello",
     "rest": "info/refs",
     "kind": "github",
-    "public_id": "nothing",
     "secret": "nothing",
 }
 
