@@ -7,6 +7,7 @@ from typing import Any
 
 from apps.deployments.models import Deployment
 from apps.projects.models import App
+from apps.projects.source_models import SourceKind
 from apps.sources.deliveries import Answer
 from apps.sources.github_events import github_told
 from apps.sources.hosts.reading import Event, EventKind, maybe
@@ -35,6 +36,7 @@ def _linked(github_app: GitHubApp, repository: object) -> list[App]:
         return []
     found = App.objects.filter(
         deleted_at=None,
+        source_kind=SourceKind.GITHUB,
         github__installation__github_app=github_app,
         github__repository_id=repository,
     )

@@ -251,11 +251,10 @@ def world(fake: FakeEngine, web: App, alice: User) -> World:
         project_role=ProjectRole.VIEWER,
     ).invitation
     github_app = GitHubApp.objects.create(
-        name="Mist", app_id=1, slug="mist", public_id="p", api_url="http://127.0.0.1:9"
+        name="Mist", app_id=1, slug="mist", public_id="nothing", api_url="http://127.0.0.1:9"
     )
     Installation.objects.create(github_app=github_app, installation_id=1, account="halden")
     values = {
-        "public_id": "p",
         "project": "shop",
         "app": "web",
         "number": 1,
