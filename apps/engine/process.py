@@ -13,6 +13,8 @@ from pathlib import Path
 
 import psutil
 
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
 
 def spawn_detached(
     argv: Sequence[str],
@@ -42,10 +44,9 @@ def spawn_detached(
 
 
 def remember(pid_file: Path, pid: int) -> None:
-    """Write the pid with the time its process began: pids are used again, that pair is not."""
-    started = psutil.Process(pid).create_time()
+    """Write the pid with the moment its process began: pids are used again, that pair is not."""
     temporary = pid_file.with_name(f".{pid_file.name}.new")
-    temporary.write_text(json.dumps({"pid": pid, "started": started}))
+    temporary.write_text(json.dumps({"pid": pid, "began": _began(pid)}))
     os.replace(temporary, pid_file)
 
 
@@ -54,11 +55,23 @@ def living_pid(pid_file: Path) -> int | None:
     try:
         known = json.loads(pid_file.read_text())
         process = psutil.Process(int(known["pid"]))
-        same = abs(process.create_time() - float(known["started"])) < 1.0
+        if "began" in known:
+            same = _began(process.pid) == known["began"]
+        else:
+            # Written before pid files told it by the kernel's own count.
+            same = abs(process.create_time() - float(known["started"])) < 1.0
         alive = process.status() != psutil.STATUS_ZOMBIE
     except (OSError, ValueError, KeyError, TypeError, psutil.Error):
         return None
     return process.pid if same and alive else None
+
+
+def _began(pid: int) -> str:
+    """Which boot of the machine and which tick of it: a clock that is set right while the process
+    runs, as after a start without network, changes neither. See proc_pid_stat(5), `starttime`."""
+    # The name of the program, in parentheses, may hold anything.
+    ticks = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[19]
+    return f"{BOOT_ID.read_text().strip()} {ticks}"
 
 
 def end_process(pid_file: Path, *, timeout: float = 10.0) -> bool:
