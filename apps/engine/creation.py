@@ -82,6 +82,8 @@ def is_in_between(detail: str) -> bool:
 def start_failed(error: APIError) -> EngineError:
     """Why the engine refused to create or start a container, in words."""
     text = re.sub(r"\s+", " ", str(error.explanation or error))
+    if machine := machine_lacks(text):
+        return machine
     if "executable file not found" in text or "no such file or directory" in text:
         return StartFailed(
             "The container's start command does not exist in the image.",
@@ -95,3 +97,15 @@ def start_failed(error: APIError) -> EngineError:
             detail=text,
         )
     return StartFailed("The engine could not start the container.", detail=text)
+
+
+def machine_lacks(text: str) -> StartFailed | None:
+    """What keeps the engine from starting any container, by its own words; None where it is the
+    image or its command that is at fault."""
+    if "apparmor_parser" not in text:
+        return None
+    return StartFailed(
+        "The engine can start no container: AppArmor's parser is missing on the server.",
+        hint="Install the package apparmor, run systemctl restart docker, and deploy again.",
+        detail=text,
+    )

@@ -73,7 +73,9 @@ def install_engine(log: LineSink) -> None:
     _apt("update", "-q")
     packages = ["docker.io", "iptables"]
     # A client with BuildKit: older releases have it built in, newer ones in a package of its own.
-    packages += [name for name in ("docker-cli", "docker-buildx") if apt_knows(name)]
+    # Without AppArmor's parser the engine starts no container where the kernel has AppArmor.
+    more = ("apparmor", "docker-cli", "docker-buildx")
+    packages += [name for name in more if apt_knows(name)]
     _apt("install", "-y", "-q", "--no-install-recommends", *packages)
 
 

@@ -13,7 +13,7 @@ from docker.models.containers import Container
 
 from apps.engine.base import Output
 from apps.engine.client import guard
-from apps.engine.creation import create_container, image_gone
+from apps.engine.creation import create_container, image_gone, machine_lacks
 from apps.engine.data import ContainerSpec, LineSink, Outcome
 from apps.engine.deadline import Deadline
 from apps.engine.errors import EngineAway, StartFailed
@@ -58,13 +58,13 @@ def _start(client: docker.DockerClient, spec: ContainerSpec) -> Container:
     except ImageNotFound as error:
         raise image_gone(spec) from error
     except APIError as error:
-        raise _not_started(error) from error
+        raise not_started(error) from error
     try:
         container.start()
     except BaseException as error:
         _end(container)
         if isinstance(error, APIError):
-            raise _not_started(error) from error
+            raise not_started(error) from error
         raise
     return container
 
@@ -114,8 +114,11 @@ def _end(container: Container) -> None:
         container.remove(v=True, force=True)
 
 
-def _not_started(error: APIError) -> StartFailed:
+def not_started(error: APIError) -> StartFailed:
+    """Why the engine refused to start a command, in words."""
     text = " ".join(str(error.explanation or error).split())
+    if machine := machine_lacks(text):
+        return machine
     if "executable file not found" in text or "no such file or directory" in text:
         return StartFailed(
             "The command does not exist in the image.",
