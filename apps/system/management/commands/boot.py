@@ -39,4 +39,5 @@ class Command(MistCommand):
         boot.start_at_boot(
             program=Path(settings.BASE_DIR) / "mist", data_dir=Path(settings.MIST_DATA_DIR)
         )
-        self.say(f"Mist runs and starts with this machine: {dashboard_url()}")
+        # Now and then systemd starts it: it answers once it is set up.
+        self.say(f"Mist starts now, and starts with this machine: {dashboard_url()}")
