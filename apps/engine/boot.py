@@ -22,6 +22,8 @@ _TEMPLATE = """\
 Description=Mist: apps from Git repositories
 After=network-online.target docker.service
 Wants=network-online.target docker.service
+# Nobody may be there to start it: it is tried again for as long as it takes.
+StartLimitIntervalSec=0
 
 [Service]
 Environment={environment}

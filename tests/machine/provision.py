@@ -30,6 +30,7 @@ from apps.engine.install import apt_knows, ensure_engine, is_debian_like
 from tests.machine.kept import cache
 from tests.machine.octokit import ensure_examples
 from tests.machine.split_parts import make_split_parts
+from tests.machine.vm_disk import make_vm_disk
 
 PACKAGES = {
     # what apt calls it: a file that shows it is there
@@ -45,6 +46,10 @@ PACKAGES = {
     "redis-server": "/usr/bin/redis-server",
     "openssh-server": "/usr/sbin/sshd",
     "npm": "/usr/bin/npm",
+    "qemu-system-x86": "/usr/bin/qemu-system-x86_64",
+    "qemu-utils": "/usr/bin/qemu-img",
+    "e2fsprogs": "/usr/sbin/mke2fs",
+    "openssh-client": "/usr/bin/ssh",
 }
 MINBASE = "debian:bookworm-slim"
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
@@ -80,6 +85,7 @@ def provision() -> None:
     for name, steps in DERIVED.items():
         _derive(client, name, steps)
     make_split_parts(client, cache=cache(), mirror=_debian_mirror())
+    make_vm_disk(client, cache=cache())
     ensure_sample_base(log=print, deadline=Deadline(300, what="Making the sample's base image"))
 
 

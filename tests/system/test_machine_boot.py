@@ -43,6 +43,7 @@ def test_it_starts_with_the_machine_until_it_is_told_not_to(calls: Path, tmp_pat
     text = (tmp_path / "mist.service").read_text()
     assert f'Environment="MIST_DATA_DIR={tmp_path / "data"}"' in text
     assert 'mist" up\n' in text and "KillMode=process" in text
+    assert "Restart=on-failure" in text and "StartLimitIntervalSec=0" in text
     assert boot.check_boot(tmp_path / "data").ok
     assert mist("down").startswith("Mist is stopped.\nIt starts again")
     assert "no longer" in mist("boot", "off")
