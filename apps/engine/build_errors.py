@@ -21,6 +21,8 @@ _AWAY = re.compile(
     r"|^unexpected EOF$"
 )
 """What the client says, outside of any step, when it loses the engine."""
+_PULL = "failed to do request"
+"""In what an engine that lives says of a registry which it does not reach."""
 _DIGEST = re.compile(r"^#\d+ sha256:[0-9a-f]{64}$")
 KEPT = 20
 
@@ -61,7 +63,8 @@ class BuildOutput:
                 hint=MAKE_ROOM.format(again="deploy again"),
                 detail=tail,
             )
-        if any(_AWAY.search(line) for line in self._last if not line.startswith("#")):
+        own = [line for line in self._last if not line.startswith("#") and _PULL not in line]
+        if any(_AWAY.search(line) for line in own):
             return EngineAway(
                 "The Docker engine went away during the build.",
                 hint="Run ./mist doctor to see why, and deploy again.",
