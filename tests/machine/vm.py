@@ -165,7 +165,8 @@ def _save_image(name: str, target: Path) -> None:
     client = docker.from_env()
     try:
         with target.open("wb") as file:
-            for chunk in client.images.get(name).save(named=True):
+            # By this name, whatever other names the image has here.
+            for chunk in client.api.get_image(name):
                 file.write(chunk)
     finally:
         client.close()

@@ -14,6 +14,7 @@ from tests.machine.vm_disk import GIT_ROOT, GIT_URL
 from tests.machine.world import wait_until
 
 pytestmark = pytest.mark.docker
+SETTINGS = "MIST_GIT_LOCALHOST=true\\nMIST_HEALTH_TIMEOUT=300\\n"
 HOST = "web-shop.localhost"
 DOCKERFILE = (
     'FROM busybox:latest\nCOPY site /www\nCMD ["httpd", "-f", "-p", "8080", "-h", "/www"]\n'
@@ -89,7 +90,7 @@ def check_rest(vm: VirtualMachine, *deployments: str) -> None:
 
 def test_everything_is_back_after_a_reboot_and_after_a_power_cut(tmp_path: Path) -> None:
     with virtual_machine(tmp_path) as vm:
-        vm.run("mkdir -p /var/lib/mist && echo MIST_GIT_LOCALHOST=true >/var/lib/mist/mist.env")
+        vm.run(f"mkdir -p /var/lib/mist && printf '{SETTINGS}' >/var/lib/mist/mist.env")
         commit(vm, "1")
         vm.mist("boot", "on")
         wait_until(
