@@ -25,6 +25,7 @@ from apps.deployments.models import Deployment, Status
 from apps.deployments.release import after_going_live, release
 from apps.deployments.retention import prune_images
 from apps.deployments.selectors import live_deployment_of
+from apps.deployments.source import advance_branch
 from apps.deployments.stop_first import bring_back, make_way
 from apps.deployments.traffic import drain, gap_of, move_traffic
 from apps.deployments.work import (
@@ -210,6 +211,7 @@ def switch(work: Work) -> None:
 
 
 def _say_live(work: Work) -> None:
+    advance_branch(work)
     work.say(f"Live at {work.app.url}" if work.deployment.has_address else "Live, a worker")
 
 

@@ -38,6 +38,7 @@ from apps.engine.deadline import Deadline
 from apps.engine.errors import EngineError, EngineUnavailable, StartFailed
 from apps.engine.locks import try_file_lock
 from apps.projects.models import App
+from apps.projects.selectors import kept_path
 
 logger = logging.getLogger("mist.reconciliation")
 RETRY_SECONDS = 5.0
@@ -239,6 +240,7 @@ def remove_app(app: App) -> bool:
         log_path(deployment.pk).unlink(missing_ok=True)
         forget_output(deployment.pk)
     shutil.rmtree(Path(settings.MIST_DATA_DIR) / "repos" / str(app.pk), ignore_errors=True)
+    shutil.rmtree(kept_path(app), ignore_errors=True)
     if not App.objects.filter(project=app.project, deleted_at=None).exists():
         engine.containers.remove_network(planning.network_name(app.project))
     app_id = app.pk

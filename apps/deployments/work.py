@@ -23,6 +23,7 @@ from apps.engine.base import Engine
 from apps.engine.deadline import Deadline
 from apps.engine.errors import EngineAway
 from apps.projects.models import App, EnvironmentVariable
+from apps.projects.selectors import kept_path
 
 logger = logging.getLogger("mist.deployments")
 HEARTBEAT_SECONDS = 5.0
@@ -92,6 +93,11 @@ class Work:
     @property
     def mirror(self) -> Path:
         return Path(settings.MIST_DATA_DIR) / "repos" / str(self.app.pk)
+
+    @property
+    def kept(self) -> Path:
+        """The repository that Mist keeps itself, of an app that is pushed or uploaded."""
+        return kept_path(self.app)
 
     @property
     def checkout(self) -> Path:

@@ -79,6 +79,21 @@ class Git(Protocol):
         it shows none, `TimedOut`, `Cancelled`."""
         ...
 
+    def find_kept(self, *, repository: Path, branch: str, ref: str, deadline: Deadline) -> Commit:
+        """The commit that `ref` means in a repository that Mist keeps itself (`engine.kept`), of
+        an app whose branch is `branch`. Raises `BranchNotFound`, also while nothing was pushed."""
+        ...
+
+    def checkout_kept(
+        self, *, repository: Path, branch: str, sha: str, target: Path, deadline: Deadline
+    ) -> None:
+        """As `checkout`, from a repository that Mist keeps itself."""
+        ...
+
+    def advance_kept(self, *, repository: Path, branch: str, sha: str, deadline: Deadline) -> None:
+        """The commit is live: from now on it is what whoever fetches the branch gets."""
+        ...
+
 
 # ------------------------------------------------------------------------------------ containers
 

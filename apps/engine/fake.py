@@ -31,6 +31,7 @@ from apps.engine.deadline import Deadline
 from apps.engine.errors import BranchNotFound, CloneFailed, SwitchFailed
 from apps.engine.fake_containers import FakeContainers
 from apps.engine.fake_faults import Actor, Call
+from apps.engine.kept import kept
 from apps.engine.known_hosts import HostKey
 from apps.engine.routes import closed_service
 
@@ -120,6 +121,24 @@ class FakeGit(Actor):
         self.enter("host_keys", f"{host}:{port}")
         deadline.check()
         return self.shown_keys or (HostKey(host, port, "ssh-ed25519", "AAAA" * 17),)
+
+    def find_kept(self, *, repository: Path, branch: str, ref: str, deadline: Deadline) -> Commit:
+        """Of a real repository, as the two below: git is there wherever Mist is."""
+        self.enter("find_kept", ref)
+        with kept(repository, branch=branch, deadline=deadline) as found:
+            return found.find(ref)
+
+    def checkout_kept(
+        self, *, repository: Path, branch: str, sha: str, target: Path, deadline: Deadline
+    ) -> None:
+        self.enter("checkout_kept", sha)
+        with kept(repository, branch=branch, deadline=deadline) as found:
+            found.checkout(sha, target)
+
+    def advance_kept(self, *, repository: Path, branch: str, sha: str, deadline: Deadline) -> None:
+        self.enter("advance_kept", sha)
+        with kept(repository, branch=branch, deadline=deadline) as found:
+            found.advance(branch, sha)
 
 
 class FakeProxy(Actor):

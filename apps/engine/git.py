@@ -15,6 +15,7 @@ from apps.engine.git_fetch import fetch_into, forget_repository, list_refs
 from apps.engine.git_mirror import locked_mirror
 from apps.engine.git_tree import Tree
 from apps.engine.host_keys import host_keys
+from apps.engine.kept import kept
 from apps.engine.known_hosts import HostKey
 from apps.engine.sources import check_ref, check_repository_url, is_sha
 
@@ -76,6 +77,23 @@ class CommandLineGit:
             except BaseException:
                 shutil.rmtree(target, ignore_errors=True)
                 raise
+
+    def find_kept(self, *, repository: Path, branch: str, ref: str, deadline: Deadline) -> Commit:
+        """See `base.Git`."""
+        with kept(repository, branch=branch, deadline=deadline) as found:
+            return found.find(ref)
+
+    def checkout_kept(
+        self, *, repository: Path, branch: str, sha: str, target: Path, deadline: Deadline
+    ) -> None:
+        """See `base.Git`."""
+        with kept(repository, branch=branch, deadline=deadline) as found:
+            found.checkout(sha, target)
+
+    def advance_kept(self, *, repository: Path, branch: str, sha: str, deadline: Deadline) -> None:
+        """See `base.Git`."""
+        with kept(repository, branch=branch, deadline=deadline) as found:
+            found.advance(branch, sha)
 
     def branches(
         self, *, url: str, deadline: Deadline, access: GitAccess | None = None

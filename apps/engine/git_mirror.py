@@ -13,7 +13,7 @@ from pathlib import Path
 from apps.engine.data import LineSink
 from apps.engine.deadline import Deadline
 from apps.engine.errors import CloneFailed
-from apps.engine.git_process import GitOutput, run_git
+from apps.engine.git_process import DEVNULL, GitOutput, run_git
 
 FETCHED = "refs/mist/fetched"
 """The one ref that a mirror keeps between fetches: what the next one has in common."""
@@ -38,6 +38,7 @@ class Mirror:
         log: LineSink | None = None,
         work_tree: Path | None = None,
         environment: Mapping[str, str] | None = None,
+        stdin: int = DEVNULL,
     ) -> GitOutput:
         where = [f"--git-dir={self.path}"]
         if work_tree is not None:
@@ -48,6 +49,7 @@ class Mirror:
             log=log,
             environment={**(environment or {}), "GIT_INDEX_FILE": str(self.path / _INDEX)},
             inherited=(self.lock,),
+            stdin=stdin,
         )
 
     @property
@@ -68,7 +70,10 @@ class Mirror:
         stale += self.path.glob("objects/**/tmp_*")
         stale += [self.path / _INDEX]
         for file in stale:
-            if file.name != _LOCK:
+            # What a push brought that never came to its end is a folder.
+            if file.is_dir() and not file.is_symlink():
+                shutil.rmtree(file)
+            elif file.name != _LOCK:
                 file.unlink(missing_ok=True)
 
     def make_anew(self, *, deadline: Deadline) -> None:

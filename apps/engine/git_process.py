@@ -19,6 +19,7 @@ from apps.engine.data import LineSink
 from apps.engine.deadline import Deadline
 from apps.engine.errors import CloneFailed
 
+DEVNULL = subprocess.DEVNULL
 _POLL = 0.1
 _GRACE = 0.2
 """Seconds that git gets after SIGTERM to remove its lock files."""
@@ -103,11 +104,14 @@ def run_git(
     log: LineSink | None = None,
     environment: Mapping[str, str] | None = None,
     inherited: Sequence[int] = (),
+    stdin: int = DEVNULL,
 ) -> GitOutput:
     """Run git to its end, whatever its exit status; stderr goes to `log` line by line.
 
     Progress that git overwrites on a terminal is passed on once a second. File descriptors in
     `inherited` stay open in git, so that a lock on one lasts as long as the last of its processes.
+    `stdin` is the descriptor of a file that git reads from where it stands: a pipe would have to be
+    filled meanwhile.
     Raises what the deadline raises; git and all its children are gone by then.
     """
     return run_program(
@@ -116,6 +120,7 @@ def run_git(
         log=log,
         environment=environment,
         inherited=inherited,
+        stdin=stdin,
     )
 
 
@@ -126,9 +131,10 @@ def run_program(
     log: LineSink | None = None,
     environment: Mapping[str, str] | None = None,
     inherited: Sequence[int] = (),
+    stdin: int = DEVNULL,
 ) -> GitOutput:
     """The same for a program that does git's work on another machine: ssh."""
-    with _started(command, environment or {}, inherited) as process:
+    with _started(command, environment or {}, inherited, stdin) as process:
         stdout = bytearray()
         stderr = _Lines(log)
         for stream, data in _read(process, deadline):
@@ -145,7 +151,10 @@ def run_program(
 
 @contextlib.contextmanager
 def _started(
-    command: Sequence[str], environment: Mapping[str, str], inherited: Sequence[int]
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    inherited: Sequence[int],
+    stdin: int,
 ) -> Iterator[subprocess.Popen[bytes]]:
     try:
         process = subprocess.Popen(
@@ -153,7 +162,7 @@ def _started(
             env={**git_environment(), **environment},
             # Not where Mist was started: that folder may be a repository with settings of its own.
             cwd="/",
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             pass_fds=inherited,

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
+from pathlib import Path
 
+from django.conf import settings
 from django.db.models import Count, Q, QuerySet
 
 from apps.accounts.models import User
@@ -152,6 +154,11 @@ def app_by_path(path: str) -> App | None:
         .select_related("project")
         .first()
     )
+
+
+def kept_path(app: App) -> Path:
+    """Where the repository is that Mist keeps of the app, if it is pushed or uploaded."""
+    return Path(settings.MIST_DATA_DIR) / "git" / f"{app.pk}.git"
 
 
 def members_of(project: Project) -> QuerySet[Membership]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from apps.engine.git_http import respond
 
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "PATH": os.environ.get("PATH", os.defpath),
     "HOME": "/nonexistent",
     "GIT_CONFIG_GLOBAL": os.devnull,
@@ -30,7 +30,7 @@ _ENVIRONMENT = {
 
 def git(where: Path, *arguments: str) -> str:
     done = subprocess.run(
-        ["git", *arguments], cwd=where, env=_ENVIRONMENT, check=True, capture_output=True, text=True
+        ["git", *arguments], cwd=where, env=ENVIRONMENT, check=True, capture_output=True, text=True
     )
     return done.stdout.strip()
 
