@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import functools
 import io
 import os
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Any, TypeVar
 from urllib.parse import unquote
@@ -30,6 +31,9 @@ from apps.live.consumers import Answer, PageConsumer  # noqa: E402
 from apps.projects.access import NOBODY  # noqa: E402
 from apps.system.middleware import harden_alone  # noqa: E402
 from apps.system.planning import is_own_origin  # noqa: E402
+from mist_project.git_server import GitServer  # noqa: E402
+from mist_project.large_bodies import allowance  # noqa: E402
+from mist_project.request_bodies import BODY, LargeBody  # noqa: E402
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -55,6 +59,8 @@ class PooledHandler(ASGIHandler):
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="page")
         # Open pages refresh one after the other, so nobody's click waits behind a hundred of them.
         self._refreshing = ThreadPoolExecutor(1, thread_name_prefix="parts")
+        # Nor behind an archive that is unpacked.
+        self._unpacking = ThreadPoolExecutor(1, thread_name_prefix="upload")
 
     def load_middleware(self, is_async: bool = False) -> None:
         super().load_middleware(is_async=False)
@@ -68,12 +74,11 @@ class PooledHandler(ASGIHandler):
     async def handle(  # type: ignore[override]
         self, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        with tempfile.SpooledTemporaryFile(max_size=2 * 1024 * 1024, mode="w+b") as body:
-            if not await _read_body(receive, body):
+        async with _body_of(scope, receive) as (body, too_large):
+            if body is None:
                 return
-            too_large = body.tell() > BODY_MAX
-            body.seek(0)
-            _, response = await self._in_thread(self._respond, scope, body, too_large)
+            pool = self._unpacking if BODY in scope.get("extensions", {}) else None
+            _, response = await self._in_thread(self._respond, scope, body, too_large, pool=pool)
             try:
                 await self._send(response, send)
             finally:
@@ -106,7 +111,7 @@ class PooledHandler(ASGIHandler):
         if too_large:
             return None, harden_alone(
                 HttpResponse(
-                    f"A request may hold {BODY_MAX // 1024 // 1024} MB at most.\n",
+                    f"A request may hold {_most(scope) // 1024 // 1024} MB at most.\n",
                     status=413,
                     content_type="text/plain",
                 )
@@ -137,6 +142,30 @@ class PooledHandler(ASGIHandler):
         while (chunk := await self._in_thread(next, chunks, None)) is not None:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body"})
+
+
+def _most(scope: Scope) -> int:
+    large: LargeBody | None = scope.get("extensions", {}).get(BODY)
+    return BODY_MAX if large is None else large.most
+
+
+@contextlib.asynccontextmanager
+async def _body_of(scope: Scope, receive: Receive) -> AsyncIterator[tuple[IO[bytes] | None, bool]]:
+    """The request's body, from its beginning, and whether it was too large to be kept whole. None
+    when the client went away."""
+    large: LargeBody | None = scope.get("extensions", {}).get(BODY)
+    if large is not None:
+        with large.file:
+            large.file.seek(0)
+            yield large.file, not large.complete
+        return
+    with tempfile.SpooledTemporaryFile(max_size=2 * 1024 * 1024, mode="w+b") as body:
+        if not await _read_body(receive, body):
+            yield None, False
+            return
+        too_large = body.tell() > BODY_MAX
+        body.seek(0)
+        yield body, too_large
 
 
 async def _read_body(receive: Receive, body: IO[bytes]) -> bool:
@@ -220,5 +249,22 @@ def _websockets(pages: PooledHandler) -> Any:
     return SameOrigin(found)
 
 
+async def _status(scope: Scope, path: str) -> int:
+    return (await _pages.parts(scope, path)).status
+
+
+async def body_max(scope: Scope) -> int:
+    """Bytes that the body of this request may have, which `is_large` says may be large."""
+    return max(BODY_MAX, await allowance(scope, _git, _status))
+
+
+async def _http(scope: Scope, receive: Receive, send: Send) -> None:
+    if _git.answers(scope):
+        await _git(scope, receive, send)
+    else:
+        await _pages(scope, receive, send)  # type: ignore[arg-type]
+
+
 _pages = PooledHandler()
-application = ProtocolTypeRouter({"http": _pages, "websocket": _websockets(_pages)})
+_git = GitServer()
+application = ProtocolTypeRouter({"http": _http, "websocket": _websockets(_pages)})

@@ -44,6 +44,8 @@ MIST_CLEANUP_HOURS = env.float("MIST_CLEANUP_HOURS", default=24.0)
 MIST_API_REQUESTS_PER_MINUTE = max(1, env.int("MIST_API_REQUESTS_PER_MINUTE", default=120))
 MIST_AUDIT_DAYS = env.int("MIST_AUDIT_DAYS", default=365)
 MIST_OUTPUT_LOG_MAX_MB = env.int("MIST_OUTPUT_LOG_MAX_MB", default=10)
+MIST_PUSH_LIMIT_MB = max(1, env.int("MIST_PUSH_LIMIT_MB", default=1024))
+MIST_UPLOAD_LIMIT_MB = max(1, env.int("MIST_UPLOAD_LIMIT_MB", default=256))
 MIST_ENGINE = env.str("MIST_ENGINE", default="apps.engine.real")
 MIST_ENGINE_CONFIG = EngineConfig(
     instance=instance_id(MIST_DATA_DIR),

@@ -10,6 +10,7 @@ from apps.sources import (
     github_views,
     hook_views,
     picker_views,
+    upload_views,
     views,
     webhooks,
 )
@@ -21,6 +22,7 @@ ACCESS = f"{APP}source/access/"
 
 urlpatterns = [
     path(f"{APP}source/", views.app_source, name="app_source"),
+    path(f"{APP}source/upload/", upload_views.app_upload, name="app_upload"),
     path(f"{ACCESS}token/", credential_views.git_token_save, name="git_token_save"),
     path(f"{ACCESS}key/", credential_views.deploy_key_make, name="deploy_key_make"),
     path(f"{ACCESS}remove/", credential_views.git_credential_remove, name="git_credential_remove"),

@@ -19,6 +19,7 @@ from apps.projects.services import app_update
 from apps.sources.access_card import access_card
 from apps.sources.github_card import github_card
 from apps.sources.hook_cards import webhooks_card
+from apps.sources.kept_card import kept_card
 
 
 def source_page(request: HttpRequest, app: App, **more: Any) -> HttpResponse:
@@ -29,6 +30,7 @@ def source_page(request: HttpRequest, app: App, **more: Any) -> HttpResponse:
         **access_card(request, app),
         **webhooks_card(request, app),
         **github_card(request, app),
+        **kept_card(request, app),
     }
     context |= more
     return render_page(request, "app_source.html", context, parts="_app_head.html")

@@ -93,6 +93,8 @@ GROUPS: tuple[tuple[str, str, tuple[Setting, ...]], ...] = (
         _s("MIST_KEEP_IMAGES", "Images of replaced versions kept for each app", "5"),
         _s("MIST_KEEP_IMAGES_DAYS", "How long they are kept after they were replaced, 0 for ever",
            "90", unit="days"),
+        _s("MIST_PUSH_LIMIT_MB", "Size of one git push to this Mist", "1024", unit="MB"),
+        _s("MIST_UPLOAD_LIMIT_MB", "Size of an uploaded archive", "256", unit="MB"),
         _s("MIST_OUTPUT_LOG_MAX_MB", "Output kept of a container that is gone", "10", unit="MB"),
         _s("MIST_BUILD_MEMORY_MB", "Memory that all builds together may use",
            "3/4 of the memory", "engine.build_memory_mb", unit="MB", zero_is_default=True),

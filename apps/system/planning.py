@@ -43,6 +43,11 @@ def local_url() -> str:
     )
 
 
+def push_url(project: str, app: str) -> str:
+    """Where the code of an app is pushed to that comes from this Mist itself."""
+    return f"{dashboard_url()}/git/{project}/{app}.git"
+
+
 def setup_link(token: str) -> str:
     """The address under which the first administrator is made, once."""
     return f"{dashboard_url()}{reverse('setup', args=[token])}"

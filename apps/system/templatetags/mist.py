@@ -16,6 +16,7 @@ from apps.deployments.models import RUNNING, Deployment, Status
 from apps.engine.sources import display_url
 from apps.projects.access import Access
 from apps.projects.models import App
+from apps.system.planning import push_url
 from apps.system.templatetags import ridges as artwork
 
 register = template.Library()
@@ -221,3 +222,9 @@ def within(access: Access, project_id: int) -> Access:
 def initial(name: str) -> str:
     """The letter on a project's mark."""
     return name[:1].upper()
+
+
+@register.filter
+def push_address(app: App) -> str:
+    """Where its code is pushed to, of an app that comes from this Mist itself."""
+    return push_url(app.project.slug, app.slug)

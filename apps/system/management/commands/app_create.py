@@ -13,19 +13,25 @@ from apps.projects.models import App, Project
 from apps.projects.references import problems
 from apps.projects.selectors import shared_names
 from apps.projects.services import app_create
+from apps.projects.source_models import SourceKind
 from apps.sources.credential_forms import MAX_TOKEN, TokenForm
 from apps.sources.credential_services import deploy_key_make, git_token_save
 from apps.system.management.base import MistCommand, first_admin, form_problem
+from apps.system.planning import push_url
 
 
 class Command(MistCommand):
-    help = "Make an app from a Git repository."
+    help = "Make an app: from a Git repository, or one that is pushed or uploaded to this Mist."
     json_output = True
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("path", metavar="PROJECT/APP")
-        parser.add_argument("--repo", required=True, help="https://…, ssh://… or git@host:path")
+        parser.add_argument(
+            "--repo",
+            default="",
+            help="https://…, ssh://… or git@host:path; without it the app is pushed or uploaded",
+        )
         parser.add_argument("--branch", default="main")
         opens = parser.add_mutually_exclusive_group()
         opens.add_argument(
@@ -73,6 +79,7 @@ class Command(MistCommand):
         form = AppForm(
             {
                 "slug": name,
+                "source_kind": SourceKind.GIT if options["repo"] else SourceKind.MIST,
                 "repository": options["repo"],
                 "branch": options["branch"],
                 "root_directory": options["root"],
@@ -104,7 +111,7 @@ class Command(MistCommand):
             return
         if key:
             self.say(f"Add this deploy key to the repository at its host:\n{key}")
-        self.say(f"App {app} is there. Deploy it: ./mist deploy {app}")
+        self.say(f"App {app} is there. {_next_step(app)}")
 
 
 def _token(username: str) -> dict[str, str]:
@@ -114,6 +121,13 @@ def _token(username: str) -> dict[str, str]:
         raise form_problem(form)
     token: dict[str, str] = form.cleaned_data
     return token
+
+
+def _next_step(app: App) -> str:
+    if app.source_kind == SourceKind.MIST:
+        push = f"git push {push_url(app.project.slug, app.slug)} HEAD:{app.branch}"
+        return f"In the folder of its code:\n  {push}\nor: ./mist deploy {app} --from-dir ."
+    return f"Deploy it: ./mist deploy {app}"
 
 
 def _variable(text: str) -> tuple[str, str]:

@@ -5,27 +5,37 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
+from apps.audit.trail import actor
 from apps.deployments.logs import log_path, read_chunk
 from apps.deployments.models import Deployment, PostDeploy, Status
 from apps.deployments.services import deployment_request
+from apps.sources.uploading import folder_upload
 from apps.system.management.base import MistCommand, find_app, first_admin, mist_pid
 
 POLL_SECONDS = 0.1
 
 
 class Command(MistCommand):
-    help = "Deploy an app: its branch's newest commit, or what --ref names."
+    help = "Deploy an app: its branch's newest commit, what --ref names, or a folder's files."
     json_output = True
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("path", metavar="PROJECT/APP")
-        parser.add_argument("--ref", default="", help="a branch, tag or 40-digit commit")
+        what = parser.add_mutually_exclusive_group()
+        what.add_argument("--ref", default="", help="a branch, tag or 40-digit commit")
+        what.add_argument(
+            "--from-dir",
+            metavar="FOLDER",
+            help="files of this server, without what its .gitignore names, as a new commit of an "
+            "app that is pushed or uploaded to this Mist",
+        )
         parser.add_argument("--no-cache", action="store_true", help="build every step anew")
         parser.add_argument("--wait", action="store_true", help="return when it is over")
         parser.add_argument("--follow", action="store_true", help="wait, and show its log")
@@ -33,6 +43,12 @@ class Command(MistCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         app = find_app(options["path"])
         check_running(options)
+        if (folder := options["from_dir"]) is not None:
+            deployment = folder_upload(
+                app=app, folder=Path(folder), author=actor().name, requested_by=first_admin()
+            )
+            report(self, deployment, options)
+            return
         deployment = deployment_request(
             app=app,
             requested_by=first_admin(),
