@@ -107,6 +107,7 @@ TABLE = {
     "github_refresh": ADMIN,
     "github_delete": ADMIN,
     "installation_projects": ADMIN,
+    "app_upload": DEVELOPER,
     "environment_export": DEVELOPER,
     "project_variables": VIEWER,
     "shared_variable_save": DEVELOPER,

@@ -7,7 +7,9 @@ one that says it changes nothing and does.
 from __future__ import annotations
 
 import ast
+import io
 import re
+import zipfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,6 +22,7 @@ from allauth.usersessions.models import UserSession
 from django.apps import apps
 from django.conf import settings
 from django.contrib.auth.tokens import default_token_generator
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 from django.utils.encoding import force_bytes
@@ -39,6 +42,7 @@ from apps.projects import services
 from apps.projects.forms import AppForm
 from apps.projects.models import App, Membership, Project, ProjectRole
 from apps.projects.shared_services import shared_variable_save
+from apps.projects.source_models import SourceKind
 from apps.sources.credential_services import deploy_key_make
 from apps.sources.hook_services import deploy_hook_create, webhook_secret_make
 from apps.sources.models import Delivery, GitHubApp, Installation, KnownHost, Webhook
@@ -73,6 +77,15 @@ def _settings(**changes: object) -> dict[str, Any]:
     names = [name for name in AppForm.base_fields if name != "slug"]
     values = {name: getattr(App.objects.get(slug="web"), name) for name in names}
     return {name: "" if value is None else value for name, value in (values | changes).items()}
+
+
+def _archive() -> dict[str, Any]:
+    """A form with an archive, for an app that takes one."""
+    App.objects.filter(slug="web").update(source_kind=SourceKind.MIST)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as made:
+        made.writestr("Dockerfile", "FROM scratch\n")
+    return {"archive": SimpleUploadedFile("shop.zip", packed.getvalue())}
 
 
 def _nobody_yet(app: App) -> None:
@@ -219,6 +232,7 @@ POSTS: dict[str, Post | Callable[[], Post]] = {
     "app_settings": lambda: Post(
         ("app.update",), "shop/web", APP, _settings(memory_mb=256)
     ),
+    "app_upload": lambda: Post(("deployment.request",), "shop/web #2", APP, _archive()),
     "app_source": lambda: Post(("app.update",), "shop/web", APP, _settings(branch="next")),
     "git_token_save": Post(("git_token.save",), "shop/web", APP, {"token": SECRET}),
     "deploy_key_make": Post(("deploy_key.make",), "shop/web", APP),

@@ -47,6 +47,7 @@ from apps.projects.services import (
     variables_save,
 )
 from apps.projects.shared_services import shared_variable_save
+from apps.projects.source_models import SourceKind
 from apps.sources.credential_services import (
     deploy_key_make,
     git_token_save,
@@ -113,6 +114,9 @@ def fill() -> None:
     web, api, worker = app(shop, "web"), app(shop, "api"), app(shop, "worker")
     notes, docs = app(tide, "notes"), app(tide, "docs")
     app(tide, "new-one")
+    app_create(
+        project=tide, slug="pushed", repository="", created_by=alice, source_kind=SourceKind.MIST
+    )
 
     variables_save(app=web, values={"API_KEY": "a-hidden-value", "OLD": "1"}, changed_by=bob)
     deploy(web, "First version")

@@ -48,6 +48,7 @@ PAGES: dict[str, dict[str, str]] = {
         "app-deploying": f"{DOCS}/",
         "app-stopped": f"{WORKER}/",
         "app-new-one": "/projects/tidewater/apps/new-one/",
+        "app-pushed": "/projects/tidewater/apps/pushed/",
     },
     "app_deployments": {
         "app-deployments": f"{WEB}/deployments/",
@@ -68,6 +69,7 @@ PAGES: dict[str, dict[str, str]] = {
     "domain": {"domain": f"{WEB}/domains/1/"},
     "app_source": {
         "app-source": f"{WEB}/source/",
+        "app-source-pushed": "/projects/tidewater/apps/pushed/source/",
         "app-source-key": f"{WORKER}/source/",
         "app-source-open": "/projects/shop/apps/api/source/",
     },
