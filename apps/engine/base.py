@@ -26,9 +26,11 @@ from apps.engine.data import (
     Outcome,
     OutputLine,
     ProbeResult,
+    RegistryLogin,
 )
 from apps.engine.deadline import Deadline
 from apps.engine.disk import EngineDisk, StoredNetwork
+from apps.engine.image_names import ImageName
 from apps.engine.known_hosts import HostKey
 from apps.engine.usage import Usage
 
@@ -130,6 +132,37 @@ class Containers(Protocol):
     def build(self, spec: BuildSpec, *, log: LineSink, deadline: Deadline) -> str:
         """Build and tag; returns the image id. Raises `BuildFailed` (sentence names the step),
         `OutOfDisk`, `TimedOut`, `Cancelled`; the build itself is stopped in the engine then."""
+        ...
+
+    def pull(
+        self,
+        image: ImageName,
+        *,
+        name: str,
+        login: RegistryLogin | None,
+        log: LineSink,
+        deadline: Deadline,
+    ) -> str:
+        """Bring the image from its registry and call it `name` here, and nothing else that it was
+        not called before. Returns its digest there, `sha256:…`; a line of progress goes to `log`
+        about once a second. Raises `PullFailed` of several kinds, `OutOfDisk`, `TimedOut`,
+        `Cancelled`; the pull itself is stopped in the engine then."""
+        ...
+
+    def name_image(self, image: str, *, name: str) -> None:
+        """Call an image that is here `name` too. Raises `EngineUnavailable` when it is not here."""
+        ...
+
+    def published_digest(
+        self, image: ImageName, *, login: RegistryLogin | None, deadline: Deadline
+    ) -> str:
+        """What a pull would bring now, without bringing it. Raises `PullFailed` of several kinds,
+        `TimedOut`, `Cancelled`."""
+        ...
+
+    def check_login(self, login: RegistryLogin, *, deadline: Deadline) -> None:
+        """Whether the registry takes it. Raises `RegistryDenied` when it does not, else as
+        `published_digest`. A registry that asks nobody takes every one."""
         ...
 
     def image_exists(self, image: str) -> bool: ...

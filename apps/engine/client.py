@@ -13,6 +13,7 @@ from docker.errors import APIError, DockerException
 from apps.engine.errors import MAKE_ROOM, EngineAway, EngineError, EngineUnavailable, OutOfDisk
 
 OLDEST = "1.41"
+SOCKET = "unix:///var/run/docker.sock"
 
 
 @functools.cache
@@ -38,17 +39,17 @@ def own_client(docker_host: str) -> Iterator[docker.DockerClient]:
 def make_client(docker_host: str) -> docker.DockerClient:
     """It speaks the oldest version that both Mist and the engine know, which is asked for once."""
     with guard():
-        url = docker_host or "unix:///var/run/docker.sock"
+        url = docker_host or SOCKET
         return docker.DockerClient(
             base_url=url,
-            version=_api_version(url),
+            version=api_version(url),
             timeout=60,
             max_pool_size=32,
         )
 
 
 @functools.cache
-def _api_version(url: str) -> str:
+def api_version(url: str) -> str:
     """Docker 20.10 ends at 1.41, and 29 begins at 1.44 (its release notes)."""
     client = docker.APIClient(base_url=url, version=OLDEST, timeout=60)
     try:
@@ -80,6 +81,18 @@ def guard() -> Iterator[None]:
         raise
     except (requests.RequestException, DockerException, OSError) as error:
         raise unavailable(str(error)) from error
+
+
+@contextmanager
+def api_errors() -> Iterator[None]:
+    """An answer of the engine that nobody expected, in words."""
+    try:
+        yield
+    except APIError as error:
+        raise EngineUnavailable(
+            "The Docker engine refused a request.",
+            detail=str(error.explanation or error),
+        ) from error
 
 
 def unavailable(reason: str) -> EngineUnavailable:

@@ -100,6 +100,16 @@ class BuildSpec:
 
 
 @dataclass(frozen=True)
+class RegistryLogin:
+    """Opens one registry, and is shown to no other."""
+
+    registry: str
+    """As `image_names.ImageName` has it."""
+    username: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True)
 class ContainerSpec:
     name: str
     image: str

@@ -8,16 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import docker
 from docker.errors import APIError, ImageNotFound, NotFound
 
-from apps.engine import build as building
 from apps.engine import networks, storage
 from apps.engine.cgroups import CgroupReader
-from apps.engine.client import connect, guard, make_client, own_client
+from apps.engine.client import api_errors, guard, make_client, own_client
 from apps.engine.creation import create_container, image_gone, is_in_between, start_failed
 from apps.engine.data import (
-    BuildSpec,
     Container,
     ContainerEvent,
     ContainerSpec,
@@ -28,8 +25,9 @@ from apps.engine.data import (
 )
 from apps.engine.deadline import Deadline
 from apps.engine.disk import EngineDisk, StoredNetwork
-from apps.engine.errors import EngineError, EngineUnavailable, StartFailed
+from apps.engine.errors import EngineError, StartFailed
 from apps.engine.facts import read_container, read_event
+from apps.engine.images import DockerImages
 from apps.engine.one_off import run_once
 from apps.engine.output import DockerOutput
 from apps.engine.stats_api import ask_usage
@@ -39,16 +37,12 @@ from apps.engine.usage import Usage
 SETTLE_SECONDS, SETTLE_PAUSE = 10.0, 0.2
 
 
-class DockerContainers:
+class DockerContainers(DockerImages):
     """Implements `base.Containers` with the docker SDK."""
 
     def __init__(self, config: EngineConfig) -> None:
-        self._config = config
+        super().__init__(config)
         self._cgroups = CgroupReader()
-
-    @property
-    def _client(self) -> docker.DockerClient:
-        return connect(self._config.docker_host)
 
     def info(self) -> EngineInfo:
         with guard():
@@ -56,49 +50,20 @@ class DockerContainers:
             return EngineInfo(version=version["Version"], api_version=version["ApiVersion"])
 
     def live_restore(self) -> bool | None:
-        with guard(), _api_errors():
+        with guard(), api_errors():
             facts = self._client.info()
         in_swarm = (facts.get("Swarm") or {}).get("LocalNodeState", "inactive") != "inactive"
         return None if in_swarm else bool(facts.get("LiveRestoreEnabled"))
 
-    # ----------------------------------------------------------------------- networks and images
+    # ---------------------------------------------------------------------------------- networks
 
     def ensure_network(self, name: str, *, labels: Mapping[str, str]) -> None:
-        with guard(), _api_errors():
+        with guard(), api_errors():
             networks.ensure_network(self._client, self._config, name, labels)
 
     def remove_network(self, name: str) -> None:
-        with guard(), _api_errors():
+        with guard(), api_errors():
             networks.remove_network(self._client, self._config, name)
-
-    def build(self, spec: BuildSpec, *, log: LineSink, deadline: Deadline) -> str:
-        with guard(), _api_errors():
-            building.build(self._config, spec, log=log, deadline=deadline)
-            return str(self._client.images.get(spec.image).id)
-
-    def image_exists(self, image: str) -> bool:
-        with guard(), _api_errors():
-            try:
-                self._client.images.get(image)
-            except ImageNotFound:
-                return False
-            return True
-
-    def exposed_ports(self, image: str) -> tuple[int, ...]:
-        with guard(), _api_errors():
-            exposed = self._client.images.get(image).attrs["Config"].get("ExposedPorts") or {}
-        ports = (port.partition("/") for port in exposed)
-        return tuple(sorted(int(number) for number, _, kind in ports if kind in ("", "tcp")))
-
-    def remove_image(self, image: str) -> None:
-        with guard(), _api_errors():
-            try:
-                self._client.images.remove(image)
-            except ImageNotFound:
-                pass
-            except APIError as error:
-                if error.status_code != 409:  # in use by a container
-                    raise
 
     # ------------------------------------------------------------------------------- containers
 
@@ -152,7 +117,7 @@ class DockerContainers:
                 raise start_failed(error) from error
 
     def stop(self, container_id: str, *, timeout: int = 10) -> None:
-        with guard(), _api_errors():
+        with guard(), api_errors():
             try:
                 container = self._client.containers.get(container_id)
                 own = container.attrs["Config"].get("StopTimeout")
@@ -162,7 +127,7 @@ class DockerContainers:
                 pass
 
     def remove(self, container_id: str) -> None:
-        with guard(), _api_errors():
+        with guard(), api_errors():
             self._remove(container_id)
 
     def _remove(self, name_or_id: str) -> None:
@@ -175,7 +140,7 @@ class DockerContainers:
                 raise
 
     def inspect(self, container_id: str) -> Container | None:
-        with guard(), _api_errors():
+        with guard(), api_errors():
             try:
                 return read_container(self._client.api.inspect_container(container_id))
             except NotFound:
@@ -191,25 +156,25 @@ class DockerContainers:
             return ask_usage(wanted, lambda one: client.api.stats(one, stream=False, one_shot=True))
 
     def storage(self) -> Path:
-        with guard(), _api_errors():
+        with guard(), api_errors():
             return Path(str(self._client.info()["DockerRootDir"]))
 
     def disk(self) -> EngineDisk:
-        with guard(), _api_errors():
+        with guard(), api_errors():
             return storage.measure(self._client)
 
     def prune_cache(self, *, keep: int) -> int:
-        with guard(), _api_errors():
+        with guard(), api_errors():
             return storage.prune_cache(self._client, keep)
 
     def list_networks(self, *, labels: Mapping[str, str]) -> _Networks:
-        with guard(), _api_errors():
+        with guard(), api_errors():
             return storage.list_networks(self._client, labels)
 
     def list(self, *, labels: Mapping[str, str]) -> list[Container]:
         wanted = [f"{key}={value}" for key, value in labels.items()]
         found = []
-        with guard(), _api_errors():
+        with guard(), api_errors():
             for row in self._client.api.containers(all=True, filters={"label": wanted}):
                 # The list lacks exit codes and addresses; a container may go in between.
                 with contextlib.suppress(NotFound):
@@ -219,7 +184,7 @@ class DockerContainers:
     # --------------------------------------------------------------------------- logs and events
 
     def logs(self, container_id: str, *, tail: int = 200, timestamps: bool = False) -> _Lines:
-        with guard(), _api_errors():
+        with guard(), api_errors():
             try:
                 raw = self._client.containers.get(container_id).logs(
                     tail=tail, timestamps=timestamps
@@ -232,7 +197,7 @@ class DockerContainers:
         self, container_id: str, *, tail: int = 200, deadline: Deadline
     ) -> Iterator[str]:
         with own_client(self._config.docker_host) as client:
-            with guard(), _api_errors():
+            with guard(), api_errors():
                 try:
                     container = client.containers.get(container_id)
                 except NotFound:
@@ -262,7 +227,7 @@ class DockerContainers:
         filters = {"type": "container", "label": [f"{k}={v}" for k, v in labels.items()]}
         with contextlib.ExitStack() as stack:
             client = stack.enter_context(own_client(self._config.docker_host))
-            with guard(), _api_errors():
+            with guard(), api_errors():
                 stream = client.events(decode=True, filters=filters)
             opened = stack.pop_all()
         return self._events(stream, opened, deadline)
@@ -278,15 +243,3 @@ class DockerContainers:
 
 _Lines = list[str]
 _Networks = list[StoredNetwork]
-
-
-@contextlib.contextmanager
-def _api_errors() -> Iterator[None]:
-    """An answer of the engine that nobody expected, in words."""
-    try:
-        yield
-    except APIError as error:
-        raise EngineUnavailable(
-            "The Docker engine refused a request.",
-            detail=str(error.explanation or error),
-        ) from error

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 CONNECT_SECONDS = 15.0
+ITSELF = "it is the server itself"
+"""Why an address of this machine is refused that a setting can open."""
 
 _METADATA = frozenset(
     ipaddress.ip_address(text)
@@ -103,7 +105,7 @@ def refusal(address: Address, port: int, rules: Rules) -> str:
         if not one.is_global and port in _NO_GIT_HOST:
             return f"port {port} is an engine's or a database's"
         if one.is_loopback and not rules.localhost and port not in rules.open_ports:
-            return "it is the server itself"
+            return ITSELF
         if port in rules.closed_ports and (_is_own(one) or _is_named(one, rules.closed_hosts)):
             return f"port {port} is for Mist itself"
     return ""
@@ -130,6 +132,17 @@ def connect(host: str, port: int, rules: Rules) -> socket.socket:
             made.settimeout(None)
             return made
     raise problem
+
+
+def check(host: str, port: int, rules: Rules) -> None:
+    """For what another program connects to by that name, which may choose any of its addresses.
+
+    Raises `Refused` unless all of them may be asked, and what `socket` raises for a name without
+    one. It cannot know where the name leads when that program asks, nor where the server sends it.
+    """
+    for *_, where in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        if reason := refusal(_parsed(str(where[0])), port, rules):
+            raise Refused(f"{host} leads to {where[0]}: {reason}")
 
 
 def _parsed(text: str) -> Address:

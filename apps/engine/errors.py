@@ -55,6 +55,22 @@ class DockerfileNotFound(BuildFailed):
     """There is no Dockerfile where the app says; the hint names those that were found."""
 
 
+class PullFailed(EngineError):
+    """A ready image could not be brought from its registry."""
+
+
+class ImageNotFound(PullFailed):
+    """The registry has no such image, tag or digest, or none for this kind of machine."""
+
+
+class RegistryDenied(PullFailed):
+    """The registry wants a login, or another one."""
+
+
+class RegistryUnreachable(PullFailed):
+    """The registry does not answer, or Mist does not ask it."""
+
+
 class StartFailed(EngineError):
     """The container could not be created or started."""
 

@@ -24,6 +24,8 @@ class FakeStorage(Actor):
         self.specs: dict[str, ContainerSpec] = {}
         self.images: dict[str, tuple[int, ...]] = {}
         """Image name → ports that it exposes."""
+        self.contents: dict[str, str] = {}
+        """Image name → its digest, of those that were pulled."""
         self.image_labels: dict[str, dict[str, str]] = {}
         self.others: list[StoredImage] = []
         """Images that nobody built here: dangling ones, those of others."""
@@ -37,16 +39,20 @@ class FakeStorage(Actor):
         self.enter("disk")
         with self._lock:
             used = {container.image for container in self.all.values()}
+            # One that was pulled twice is one image with two names.
+            same: dict[str, list[str]] = {}
+            for name in self.images:
+                same.setdefault(self.contents.get(name, f"sha256:{name}"), []).append(name)
             built = [
                 StoredImage(
-                    id=f"sha256:{name}",
-                    names=(name,),
-                    labels=self.image_labels.get(name, {}),
+                    id=content,
+                    names=tuple(names),
+                    labels=self.image_labels.get(names[0], {}),
                     size=BASE + OWN,
                     shared=BASE,
-                    is_used=name in used,
+                    is_used=not used.isdisjoint(names),
                 )
-                for name in self.images
+                for content, names in same.items()
             ]
             images = (*built, *self.others)
             layers = sum(image.own for image in images) + (BASE if built else 0)
@@ -75,6 +81,7 @@ class FakeStorage(Actor):
             if any(container.image == image for container in self.all.values()):
                 return
             self.images.pop(image, None)
+            self.contents.pop(image, None)
             self.others = [left for one in self.others if (left := _without(one, image))]
 
 

@@ -20,18 +20,19 @@ from apps.engine.data import (
 from apps.engine.deadline import Deadline
 from apps.engine.errors import Cancelled, StartFailed, TimedOut
 from apps.engine.fake_faults import Call
-from apps.engine.fake_storage import FakeStorage
+from apps.engine.fake_registry import FakeRegistries
 from apps.engine.usage import Usage
 
 STAMP = "2026-01-01T00:00:00.000000000Z"
 
 
-class FakeWorld(FakeStorage):
+class FakeWorld(FakeRegistries):
     actor = "containers"
 
     def __init__(self, journal: list[Call] | None = None) -> None:
         super().__init__(journal)
         self.builds: list[BuildSpec] = []
+        self.published, self.tags, self.logins, self.shown = {}, {}, {}, []
         self.ports: tuple[int, ...] | None = None
         """What built images expose, None for what their Dockerfile says."""
         self.says: list[str] = ["listening"]

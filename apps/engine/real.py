@@ -3,8 +3,8 @@
 from apps.engine.base import Engine
 from apps.engine.data import EngineConfig
 from apps.engine.docker import DockerContainers
+from apps.engine.egress_rules import egress_rules
 from apps.engine.git import CommandLineGit
-from apps.engine.reach import egress_rules
 from apps.engine.traefik import Traefik
 from apps.engine.traefik_container import ContainerTraefik
 

@@ -23,7 +23,7 @@ from apps.engine.github_errors import (
 from apps.engine.github_facts import Repository, Token
 from apps.engine.github_http import Asker
 from apps.engine.github_key import AppKey
-from apps.engine.reach import egress_rules
+from apps.engine.egress_rules import egress_rules
 from apps.projects.models import App, Project
 from apps.sources.models import GitHubApp, GitHubLink, Installation
 

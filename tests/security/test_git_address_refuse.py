@@ -19,9 +19,9 @@ from apps.engine.deadline import Deadline
 from apps.engine.deploy_keys import new_deploy_key
 from apps.engine.egress import Refused, Rules, connect, refusal
 from apps.engine.egress_proxy import guarded_environment
+from apps.engine.egress_rules import egress_rules
 from apps.engine.errors import CloneFailed
 from apps.engine.git import CommandLineGit
-from apps.engine.reach import egress_rules
 from tests.engine.git_host import GitHost, serve_git
 
 NEVER = [

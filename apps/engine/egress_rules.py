@@ -1,6 +1,4 @@
-"""Which machines this Mist may ask, made once from its configuration."""
-
-from __future__ import annotations
+"""What is closed to addresses that somebody typed, for a Mist of this configuration."""
 
 from urllib.parse import urlsplit
 
@@ -9,8 +7,8 @@ from apps.engine.egress import Rules
 
 
 def egress_rules(config: EngineConfig) -> Rules:
-    """Repositories may be anywhere but at Mist's own doors and in the networks of apps. Of this
-    machine's loopback addresses Mist's pages are open, which serve the sample."""
+    """Repositories and registries may be anywhere but at Mist's own doors and in the networks of
+    apps. Of this machine's loopback addresses Mist's pages are open, which serve the sample."""
     engine = urlsplit(config.docker_host)
     by_tcp = engine.scheme in ("tcp", "http", "https") and engine.port is not None
     ports = {config.probe_port, config.proxy_api_port, *([engine.port] if by_tcp else [])}
