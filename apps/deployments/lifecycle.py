@@ -23,10 +23,12 @@ from apps.projects.models import App
 _ENDS = frozenset({Status.FAILED, Status.CANCELLED})
 MOVES: dict[str, frozenset[Status]] = {
     # A rollback has its image already.
-    Status.QUEUED: frozenset({Status.CLONING, Status.STARTING, Status.SKIPPED}) | _ENDS,
+    Status.QUEUED: frozenset({Status.CLONING, Status.PULLING, Status.STARTING, Status.SKIPPED})
+    | _ENDS,
     Status.CLONING: frozenset({Status.BUILDING, Status.QUEUED}) | _ENDS,
     # Only an app with a release command is released.
     Status.BUILDING: frozenset({Status.RELEASING, Status.STARTING, Status.QUEUED}) | _ENDS,
+    Status.PULLING: frozenset({Status.RELEASING, Status.STARTING, Status.QUEUED}) | _ENDS,
     Status.RELEASING: frozenset({Status.STARTING, Status.QUEUED}) | _ENDS,
     Status.STARTING: frozenset({Status.CHECKING, Status.QUEUED}) | _ENDS,
     Status.CHECKING: frozenset({Status.SWITCHING, Status.QUEUED}) | _ENDS,
@@ -112,7 +114,7 @@ def claim(*, owner: str, limit: int) -> Deployment | None:
             now = timezone.now()
             move(
                 found,
-                Status.STARTING if found.source_id else Status.CLONING,
+                _first_step(found),
                 started_at=found.started_at or now,
                 heartbeat_at=now,
                 owner=owner,
@@ -120,6 +122,12 @@ def claim(*, owner: str, limit: int) -> Deployment | None:
             return found
     except (IntegrityError, Overtaken):
         return None
+
+
+def _first_step(deployment: Deployment) -> Status:
+    if deployment.source_id:
+        return Status.STARTING
+    return Status.PULLING if deployment.wanted_image else Status.CLONING
 
 
 def replace_container(deployment: Deployment, replica: int, container_id: str) -> bool:
@@ -255,8 +263,8 @@ def end_post_deploy(deployment: Deployment, *, failure: str) -> None:
 
 
 def request_repair(live: Deployment) -> bool:
-    """Queue the commit of a live deployment again, whose image is gone: once, and not when another
-    deployment is on its way. Whether it was queued."""
+    """Queue a live deployment, whose image is gone, again: its commit, or that very image of a
+    registry. Once, and not when another one is on its way. Whether it was queued."""
     with transaction.atomic():
         newer = Deployment.objects.filter(app=live.app_id, pk__gt=live.pk)
         if newer.filter(Q(status__in=UNFINISHED) | Q(trigger=Deployment.Trigger.REPAIR)).exists():
@@ -266,6 +274,7 @@ def request_repair(live: Deployment) -> bool:
             number=next_number(live.app),
             ref=live.ref,
             commit=live.commit,
+            wanted_image=live.pinned_image,
             trigger=Deployment.Trigger.REPAIR,
         )
         after = trail.facts(deployment, "trigger", "ref", "commit")

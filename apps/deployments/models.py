@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from apps.engine.image_names import parse_image_name
 from apps.projects.fields import EncryptedTextField
 from apps.projects.models import App
 
@@ -17,6 +18,8 @@ class Status(models.TextChoices):
     QUEUED = "queued", "Queued"
     CLONING = "cloning", "Cloning"
     BUILDING = "building", "Building"
+    PULLING = "pulling", "Pulling"
+    """In place of cloning and building, for a ready image."""
     RELEASING = "releasing", "Releasing"
     STARTING = "starting", "Starting"
     CHECKING = "checking", "Checking"
@@ -31,6 +34,7 @@ class Status(models.TextChoices):
 RUNNING = (
     Status.CLONING,
     Status.BUILDING,
+    Status.PULLING,
     Status.RELEASING,
     Status.STARTING,
     Status.CHECKING,
@@ -95,6 +99,9 @@ class Deployment(models.Model):
     commit_author = models.CharField(max_length=200, blank=True, default="")
     commit_url = models.CharField(max_length=500, blank=True, default="")
     """Where the Git host shows the commit."""
+    wanted_image = models.CharField(max_length=700, blank=True, default="", editable=False)
+    """Of a ready image, what was asked for, in full: `registry/name:tag`, with `@sha256:…` behind
+    it where it must be that very one. Empty for one that is built."""
     pulled_image = models.CharField(max_length=700, blank=True, default="", editable=False)
     """Of a ready image, `registry/name@sha256:…`: exactly what ran."""
     committed_at = models.DateTimeField(null=True, blank=True)
@@ -187,8 +194,22 @@ class Deployment(models.Model):
         return self.commit[:7]
 
     @property
+    def short_digest(self) -> str:
+        """Of a ready image, once it is known."""
+        return self.pulled_image.rpartition("@sha256:")[2][:12]
+
+    @property
+    def pinned_image(self) -> str:
+        """The ready image that it ran, with tag and digest; what was asked for before it is known.
+        Empty for one that is built."""
+        _, at, digest = self.pulled_image.rpartition("@")
+        return f"{self.wanted_image.partition('@')[0]}@{digest}" if at else self.wanted_image
+
+    @property
     def title(self) -> str:
         """What lists call it."""
+        if self.wanted_image:
+            return parse_image_name(self.wanted_image).title
         return self.commit_message or f"Deploy {self.ref}"
 
     @property

@@ -22,12 +22,14 @@ from apps.deployments.endings import AWAY_SECONDS, begin_again, end_badly, own_f
 from apps.deployments.holdings import holdings_of
 from apps.deployments.lifecycle import Overtaken
 from apps.deployments.models import Deployment, Status
+from apps.deployments.pulling import pull
 from apps.deployments.release import after_going_live, release
 from apps.deployments.retention import prune_images
 from apps.deployments.selectors import live_deployment_of
 from apps.deployments.source import advance_branch
 from apps.deployments.stop_first import bring_back, make_way
 from apps.deployments.traffic import drain, gap_of, move_traffic
+from apps.deployments.undoing import remove_container, remove_image
 from apps.deployments.work import (
     Interrupted,
     Work,
@@ -65,8 +67,11 @@ def bring_live(deployment: Deployment) -> bool:
                 follow_name(work.app)
             take_stock(work)
             if deployment.source_id is None:
-                clone(work)
-                build(work)
+                if deployment.wanted_image:
+                    pull(work)
+                else:
+                    clone(work)
+                    build(work)
                 # A rollback's database is ahead of its code already.
                 release(work)
             start(work)
@@ -96,10 +101,10 @@ def resume_switch(deployment: Deployment) -> bool:
     with log_of(deployment) as log, lease(deployment), ExitStack() as undo:
         work = Work(deployment, get_engine(), log, undo)
         if deployment.source_id is None:
-            undo.callback(_remove_image, work, deployment.image)
+            undo.callback(remove_image, work, deployment.image)
         if deployment.gap_began_at and (live := live_deployment_of(deployment.app_id)):
             undo.callback(bring_back, work, live)
-        undo.callback(_remove_container, work)
+        undo.callback(remove_container, work)
         try:
             work.say("Mist was restarted, going on with the switch")
             move_traffic(work)
@@ -149,7 +154,7 @@ def build(work: Work) -> None:
         deployment, context=context, dockerfile=dockerfile, variables=work.variables
     )
     work.say(f"Building {dockerfile.relative_to(work.checkout.resolve())}")
-    work.undo.callback(_remove_image, work, spec.image)
+    work.undo.callback(remove_image, work, spec.image)
     work.engine.containers.build(
         spec, log=work.line, deadline=work.deadline(settings.MIST_BUILD_TIMEOUT, "The build")
     )
@@ -165,7 +170,7 @@ def start(work: Work) -> None:
     if deployment.source is None:
         lifecycle.move(deployment, Status.STARTING)
     else:
-        work.say(f"Rolling back to #{deployment.source.number}, {deployment.short_commit}")
+        work.say(f"Rolling back to #{deployment.source.number}, {_what(deployment)}")
     work.deadline(None, "Starting").check()
     exposed = containers.exposed_ports(deployment.image)
     port = planning.choose_port(app, exposed)
@@ -174,10 +179,14 @@ def start(work: Work) -> None:
         lifecycle.record(deployment, more_ports=more)
     containers.ensure_network(planning.network_name(app.project), labels=planning.instance_labels())
     make_way(work)
-    work.undo.callback(_remove_container, work)
+    work.undo.callback(remove_container, work)
     container = _start_container(work, port)
     gap = gap_of(deployment) if port is None else {}
     lifecycle.record(deployment, container_id=container.id, port=port, **gap)
+
+
+def _what(deployment: Deployment) -> str:
+    return deployment.pulled_image or deployment.short_commit
 
 
 def start_others(work: Work) -> None:
@@ -263,24 +272,3 @@ def _retire_containers(work: Work) -> None:
         containers.remove(old.id)
         if row is not None:
             work.say(f"Deployment #{row.number} is replaced and its container removed")
-
-
-# ------------------------------------------------------------------------------------------ parts
-
-
-def _remove_container(work: Work) -> None:
-    for container in work.engine.containers.list(
-        labels=planning.deployment_labels(work.deployment)
-    ):
-        if planning.owner_facts(container.labels) is not None and work.deployment.status not in (
-            Status.CLONING,
-            Status.BUILDING,
-        ):
-            replica = planning.replica_of(container.labels)
-            keep_output(work.deployment.pk, container.id, replica)
-        work.engine.containers.remove(container.id)
-
-
-def _remove_image(work: Work, image: str) -> None:
-    work.engine.containers.remove_image(image)
-    lifecycle.record(work.deployment, image="")

@@ -10,14 +10,16 @@ from apps.accounts.models import User
 from apps.audit.trail import facts, record
 from apps.deployments import events, lifecycle
 from apps.deployments.changes import same_source
+from apps.deployments.image_wishes import refuse_image, wished_image
 from apps.deployments.models import PUSHED, RUNNING, Deployment, Status
 from apps.deployments.selectors import deployments_of, live_deployment, unfinished_deployment
 from apps.deployments.tasks import apply_wishes, run_deployments, wake
+from apps.engine.image_names import ImageName
 from apps.engine.sources import check_ref
 from apps.projects.models import App
-from apps.projects.source_models import OnPush
+from apps.projects.source_models import OnPush, SourceKind
 
-_OF_REQUEST = ("trigger", "ref", "commit", "no_cache")
+_OF_REQUEST = ("trigger", "ref", "commit", "no_cache", "wanted_image")
 
 
 def deployment_request(
@@ -31,17 +33,23 @@ def deployment_request(
     commit_message: str = "",
     commit_author: str = "",
     commit_url: str = "",
+    image: str = "",
     action: str = "deployment.request",
 ) -> Deployment:
     """Queue a deployment of `ref` (the app's branch when empty), or of the very `commit` that an
-    earlier deployment, or a push, found there.
+    earlier deployment, or a push, found there. Of an app that is a ready image `ref` is a tag or a
+    digest (the app's own when empty), and `image` its whole name.
 
     An older request for the same that still waits is skipped: this one takes its place. A push
     takes that of every push that waits, and where the app says so it cancels what is at work.
     `action` is what the audit trail calls it.
     Raises `InvalidSource` for a ref that is none.
     """
-    wanted = check_ref(ref) if ref else app.branch
+    wished = _wished_image(app, ref, commit, image)
+    if wished is not None:
+        wanted = wished.version
+    else:
+        wanted = check_ref(ref) if ref else app.branch
     with transaction.atomic():
         deployment = Deployment.objects.create(
             app=app,
@@ -49,13 +57,14 @@ def deployment_request(
             ref=wanted,
             trigger=trigger,
             requested_by=requested_by,
-            no_cache=no_cache,
+            no_cache=no_cache and wished is None,
             commit=commit,
             commit_message=commit_message[:500],
             commit_author=commit_author[:200],
             commit_url=commit_url[:500],
+            wanted_image="" if wished is None else str(wished),
         )
-        for waiting in _older(deployment):
+        for waiting in _older(deployment, is_pinned=wished is not None and bool(wished.digest)):
             lifecycle.move(waiting, Status.SKIPPED, failure=f"#{deployment.number} took its place.")
         record(action, deployment, after=facts(deployment, *_OF_REQUEST))
         if trigger in PUSHED and app.on_push == OnPush.CANCEL:
@@ -64,12 +73,15 @@ def deployment_request(
     return deployment
 
 
-def _older(deployment: Deployment) -> QuerySet[Deployment]:
-    """What waits and need not be built, now that this one is."""
+def _older(deployment: Deployment, *, is_pinned: bool) -> QuerySet[Deployment]:
+    """What waits and need not be built, now that this one is. `is_pinned`: of a ready image, by its
+    digest."""
     waiting = Deployment.objects.filter(
         app=deployment.app, status=Status.QUEUED, source=None, pk__lt=deployment.pk
     )
     same = Q(ref=deployment.ref)
+    if is_pinned:
+        same &= Q(wanted_image=deployment.wanted_image)
     if deployment.trigger in PUSHED:
         # What waits for the tip of a branch would find this commit or a later one; who asked for
         # another commit by hand gets it.
@@ -88,6 +100,15 @@ def _cancel_at_work(newer: Deployment) -> None:
             Deployment.objects.filter(pk=deployment.pk).update(failure=note)
 
 
+def _wished_image(app: App, ref: str, commit: str, image: str) -> ImageName | None:
+    """None for an app that is built. Raises `InvalidSource`."""
+    if app.source_kind == SourceKind.IMAGE:
+        return wished_image(app, version=ref, commit=commit, image=image)
+    if image:
+        refuse_image(app)
+    return None
+
+
 def changes_apply(*, app: App, requested_by: User | None) -> Deployment:
     """Bring what is set for the app into its running version, with the code it has.
 
@@ -98,15 +119,19 @@ def changes_apply(*, app: App, requested_by: User | None) -> Deployment:
     if waiting is not None:
         return waiting
     base = unfinished_deployment(app) or live_deployment(app)
-    ref = commit = url = ""
+    ref = commit = url = image = ""
     if base is not None and base.made_from is not None and same_source(base.made_from, app):
-        ref, commit, url = base.ref, base.commit, base.commit_url
+        if base.wanted_image:
+            image = base.pinned_image
+        else:
+            ref, commit, url = base.ref, base.commit, base.commit_url
     return deployment_request(
         app=app,
         requested_by=requested_by,
         ref=ref,
         commit=commit,
         commit_url=url,
+        image=image,
         action="deployment.apply",
     )
 
@@ -139,6 +164,8 @@ def deployment_rollback(
             source=fresh,
             takes_old_variables=old_variables,
             image=fresh.image,
+            wanted_image=fresh.wanted_image,
+            pulled_image=fresh.pulled_image,
             commit=fresh.commit,
             commit_message=fresh.commit_message,
             commit_author=fresh.commit_author,

@@ -10,6 +10,7 @@ NAMES: dict[str, str] = {
     Status.QUEUED: "Queued",
     Status.CLONING: "Clone",
     Status.BUILDING: "Build",
+    Status.PULLING: "Pull",
     Status.RELEASING: "Release",
     Status.STARTING: "Start",
     Status.CHECKING: "Health check",
@@ -17,6 +18,8 @@ NAMES: dict[str, str] = {
     Status.LIVE: "Live",
 }
 ORDER = list(NAMES)
+MAKING = (Status.CLONING, Status.BUILDING, Status.PULLING)
+"""What brings the image, which a rollback has."""
 ICONS = {"done": "check", "active": "loader-circle", "failed": "x"}
 
 
@@ -39,14 +42,23 @@ class Stage:
 
 
 def rail(deployment: Deployment, *, now: float) -> list[Stage]:
-    """All its stages at the moment `now` (seconds since the epoch): seven, and an eighth where a
-    release command runs, ran or will."""
+    """All its stages at the moment `now` (seconds since the epoch): seven, one less for a ready
+    image, which is neither cloned nor built, and one more where a release command runs, ran or
+    will."""
     reached = _reached(deployment)
     return [
         Stage(key, name, _state(deployment, place, reached), _seconds(deployment, key, now))
         for place, (key, name) in enumerate(NAMES.items())
-        if key != Status.RELEASING or _is_released(deployment, reached)
+        if _is_stage_of(deployment, key, reached)
     ]
+
+
+def _is_stage_of(deployment: Deployment, key: str, reached: int) -> bool:
+    if key == Status.RELEASING:
+        return _is_released(deployment, reached)
+    if key in MAKING:
+        return (key == Status.PULLING) == bool(deployment.wanted_image)
+    return True
 
 
 def _is_released(deployment: Deployment, reached: int) -> bool:
@@ -68,7 +80,7 @@ def _reached(deployment: Deployment) -> int:
 
 
 def _state(deployment: Deployment, place: int, reached: int) -> str:
-    if deployment.source_id is not None and ORDER[place] in (Status.CLONING, Status.BUILDING):
+    if deployment.source_id is not None and ORDER[place] in MAKING:
         return "skipped"
     if place < reached:
         return "done"

@@ -149,8 +149,8 @@ class Containers(Protocol):
         `Cancelled`; the pull itself is stopped in the engine then."""
         ...
 
-    def name_image(self, image: str, *, name: str) -> None:
-        """Call an image that is here `name` too. Raises `EngineUnavailable` when it is not here."""
+    def name_image(self, image: str, *, name: str) -> bool:
+        """Call an image that is here `name` too. False when it is not here."""
         ...
 
     def published_digest(

@@ -65,7 +65,7 @@ def create_container(client: docker.DockerClient, spec: ContainerSpec) -> Contai
 
 
 def image_gone(spec: ContainerSpec) -> StartFailed:
-    return StartFailed(f"The image {spec.image} is gone.", hint="Deploy again to build it.")
+    return StartFailed(f"The image {spec.image} is gone.", hint="Deploy again.")
 
 
 def is_in_between(detail: str) -> bool:

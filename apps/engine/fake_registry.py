@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from apps.engine.data import LineSink, RegistryLogin
 from apps.engine.deadline import Deadline
-from apps.engine.errors import EngineUnavailable, ImageNotFound, RegistryDenied
+from apps.engine.errors import ImageNotFound, RegistryDenied
 from apps.engine.fake_storage import FakeStorage
 from apps.engine.image_names import ImageName, parse_image_name
 
@@ -52,13 +52,14 @@ class FakeRegistries(FakeStorage):
             self.contents[name] = digest
         return digest
 
-    def name_image(self, image: str, *, name: str) -> None:
+    def name_image(self, image: str, *, name: str) -> bool:
         self.enter("name_image", name)
         with self._lock:
             if image not in self.images:
-                raise EngineUnavailable(f"There is no image {image}.")
+                return False
             self.images[name] = self.images[image]
             self.contents[name] = self.contents.get(image, image)
+        return True
 
     def published_digest(
         self, image: ImageName, *, login: RegistryLogin | None, deadline: Deadline

@@ -62,6 +62,12 @@ class ImageName:
         return self.tag or self.digest
 
     @property
+    def title(self) -> str:
+        """For a person, in a line: a digest is cut short."""
+        version = f":{self.tag}" if self.tag else f"@{self.digest[:19]}…"
+        return f"{self.short}{version}"
+
+    @property
     def pinned(self) -> str:
         """`name@sha256:…`; empty without a digest."""
         return f"{self.name}@{self.digest}" if self.digest else ""

@@ -65,9 +65,12 @@ class DockerImages:
             pull = pulling.Pull(self._config, self._client, image, login, deadline)
             return pull.bring(name=name, log=log)
 
-    def name_image(self, image: str, *, name: str) -> None:
+    def name_image(self, image: str, *, name: str) -> bool:
         with guard(), api_errors():
-            self._client.images.get(image).tag(*name.rsplit(":", 1))
+            try:
+                return bool(self._client.images.get(image).tag(*name.rsplit(":", 1)))
+            except ImageNotFound:
+                return False
 
     def published_digest(
         self, image: ImageName, *, login: RegistryLogin | None, deadline: Deadline

@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 
 from apps.engine import sources
 from apps.engine.errors import InvalidSource
+from apps.engine.image_names import check_image_name
 from apps.projects.settings_forms import PLAIN, SettingsForm, checked
 from apps.projects.source_models import OnPush, PullPolicy, SourceKind
 
@@ -65,7 +66,8 @@ class SourceForm(SettingsForm):
         label="Ask the registry",
         required=False,
         choices=PullPolicy.choices,
-        help_text="Whether a tag that has moved since is noticed.",
+        help_text="Whether a tag that has moved since is noticed. Without asking, Mist takes what "
+        "an app of this project has pulled and still keeps.",
     )
     branch = forms.CharField(label="Branch", required=False, widget=forms.TextInput(attrs=PLAIN))
     root_directory = forms.CharField(
@@ -149,6 +151,10 @@ class SourceForm(SettingsForm):
         if not text:
             return ""
         return self.short("repository", checked(sources.check_repository_url, text))
+
+    def clean_image_name(self) -> str:
+        text = self.cleaned_data["image_name"]
+        return self.short("image_name", checked(check_image_name, text)) if text else ""
 
     def clean_pull_policy(self) -> str:
         return str(self.given("pull_policy"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 
+from apps.engine.image_names import parse_image_name
 from apps.engine.sources import display_url
 
 
@@ -74,6 +75,14 @@ class SourceSettings(models.Model):
     def has_code(self) -> bool:
         """Whether Mist builds it: not a ready image."""
         return self.source_kind != SourceKind.IMAGE
+
+    @property
+    def default_version(self) -> str:
+        """What is deployed where nothing else is named: the branch, or the image's tag or digest;
+        empty where there is no name of an image yet."""
+        if self.has_code:
+            return self.branch
+        return parse_image_name(self.image_name).version if self.image_name else ""
 
     @property
     def source_words(self) -> str:

@@ -128,7 +128,7 @@ def _old_versions(found: Inventory, limits: Limits, gone: list[StoredImage]) -> 
     for app_id, versions in found.versions.items():
         for drop in versions_to_drop(versions, limits, now=found.now):
             image = by_name.get(drop.version.image)
-            if image is not None and image.is_used:
+            if image is not None and image.is_used and len(image.names) == 1:
                 continue
             # A name that somebody else gave keeps the layers, two versions may have one image.
             frees = drop.takes_image and image is not None and len(image.names) == 1
@@ -156,7 +156,10 @@ def _why(drop: Drop, limits: Limits) -> str:
 def _orphans(found: Inventory, gone: list[StoredImage]) -> Iterator[Removal]:
     """Images of this instance that no deployment knows."""
     for image in found.disk.images:
-        if image.labels.get("mist.instance") != found.instance or image.is_used:
+        of_instance = image.labels.get("mist.instance")
+        # One that was pulled has no labels of ours, only names: several, where apps share it.
+        pulled = of_instance is None and any(own_image(n, found.instance) for n in image.names)
+        if not pulled and (of_instance != found.instance or image.is_used):
             continue
         made_by = _number(image.labels.get("mist.deployment", ""))
         if made_by in found.unfinished:
@@ -172,6 +175,8 @@ def _orphans(found: Inventory, gone: list[StoredImage]) -> Iterator[Removal]:
             continue
         doomed = [name for name in image.names if _is_orphan(name, found)]
         frees = len(doomed) == len(image.names)
+        if frees and image.is_used:
+            continue
         if frees:
             gone.append(image)
         for place, name in enumerate(doomed):

@@ -87,7 +87,7 @@ def test_images_that_no_deployment_needs_go() -> None:
 @pytest.mark.parametrize(
     "kept",
     [
-        pytest.param(image(1, labels={}), id="foreign"),
+        pytest.param(image(1, labels={}, names=("shop/web:1",)), id="foreign"),
         pytest.param(image(1, labels={}, names=()), id="foreign and dangling"),
         pytest.param(image(1, labels={**OURS, "mist.instance": "xyz"}), id="of another Mist"),
         pytest.param(image(1, names=("mine/app:1",)), id="built on one of ours, named by others"),
@@ -192,3 +192,42 @@ def test_an_image_with_another_name_frees_nothing() -> None:
 )
 def test_it_knows_the_names_that_this_instance_gives(text: str, pk: int | None) -> None:
     assert own_image(text, "abc") == pk
+
+
+def pulled(*names: str, **facts: object) -> StoredImage:
+    return image(0, names=names, labels={}, **facts)
+
+
+def test_a_pulled_image_goes_with_its_last_name_of_ours() -> None:
+    found = world(pulled(name(1), name(2)), images_in_use={name(2)})
+    assert removed(found) == [(name(1), "its app is deleted")]
+    assert removed(world(pulled(name(1)))) == [(name(1), "its app is deleted")]
+    # Somebody has it by a name of their own: ours goes, and frees nothing.
+    own = plan_cleanup(world(pulled("nginx:1.27", name(1))), LIMITS, cache_budget=0).removals
+    assert [(one.name, one.size) for one in own] == [(name(1), 0)]
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        pytest.param(pulled("nginx:1.27"), id="of somebody"),
+        pytest.param(pulled(name(1), is_used=True), id="a container was made of it"),
+        pytest.param(pulled(name(5)), id="being pulled"),
+        pytest.param(pulled("mist/web-shop-xyz:1"), id="of another Mist"),
+    ],
+)
+def test_a_pulled_image_that_somebody_may_need_stays(kept: StoredImage) -> None:
+    assert removed(world(kept, unfinished={5}, deployments={5: "pulling"})) == []
+
+
+def test_an_old_version_goes_though_a_newer_one_runs_the_same_pulled_image() -> None:
+    versions = [
+        Version(9, 1, name(9), is_live=True),
+        Version(8, 1, name(8), replaced_at=NOW - 40 * DAY),
+    ]
+    found = world(
+        pulled(name(9), name(8), is_used=True),
+        versions={1: versions},
+        images_in_use={name(9), name(8)},
+    )
+    assert removed(found) == [(name(8), "replaced more than 30 days ago")]
