@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -49,7 +50,7 @@ def ready(shop: Project) -> App:
     return image_app(shop, "ready")
 
 
-def image_app(project: Project, slug: str, image: str = f"{SHOP}:1.0", **settings: str) -> App:
+def image_app(project: Project, slug: str, image: str = f"{SHOP}:1.0", **settings: Any) -> App:
     return app_create(
         project=project,
         slug=slug,
@@ -169,7 +170,7 @@ def test_another_tag_or_digest_of_the_image_can_be_deployed(
     ],
 )
 def test_what_is_no_version_of_the_image_is_refused(
-    fake: FakeEngine, ready: App, given: dict[str, str], says: str
+    fake: FakeEngine, ready: App, given: dict[str, Any], says: str
 ) -> None:
     with pytest.raises(InvalidSource, match=says):
         deployment_request(app=ready, requested_by=None, **given)

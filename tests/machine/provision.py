@@ -50,6 +50,7 @@ PACKAGES = {
     "qemu-utils": "/usr/bin/qemu-img",
     "e2fsprogs": "/usr/sbin/mke2fs",
     "openssh-client": "/usr/bin/ssh",
+    "docker-registry": "/usr/bin/docker-registry",
 }
 MINBASE = "debian:bookworm-slim"
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"

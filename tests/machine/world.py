@@ -92,7 +92,8 @@ class World:
         client = docker.from_env()
         try:
             found = client.images.list(filters={"label": f"mist.instance={self.instance}"})
-            return sorted(tag for image in found for tag in image.tags)
+            names = {tag for image in found for tag in image.tags}
+            return sorted(names | set(_names_of(client, self.instance)))
         finally:
             client.close()
 
@@ -196,8 +197,16 @@ def sweep(instance: str) -> None:
             network.remove()
         for image in client.images.list(filters=mine):
             client.images.remove(str(image.id), force=True)
+        for name in _names_of(client, instance):
+            client.images.remove(name)
     finally:
         client.close()
+
+
+def _names_of(client: docker.DockerClient, instance: str) -> list[str]:
+    """What the instance called images; those that it pulled have no label."""
+    found = client.images.list(filters={"reference": f"mist/*-{instance}"})
+    return [tag for image in found for tag in image.tags if f"-{instance}:" in tag]
 
 
 def unique_instance() -> str:
