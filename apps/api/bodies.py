@@ -10,6 +10,7 @@ from django.http import HttpRequest
 
 from apps.api.problems import Problem
 from apps.engine.errors import InvalidSource
+from apps.engine.image_names import check_image_name, check_image_version
 from apps.engine.sources import check_ref, is_sha
 
 BODY_MAX = 64 * 1024
@@ -105,6 +106,20 @@ def text(value: Any) -> str:
 def ref(value: Any) -> str:
     try:
         return check_ref(text(value))
+    except InvalidSource as error:
+        raise ValueError(error.sentence) from error
+
+
+def image_version(value: Any) -> str:
+    try:
+        return check_image_version(text(value))
+    except InvalidSource as error:
+        raise ValueError(error.sentence) from error
+
+
+def image_name(value: Any) -> str:
+    try:
+        return check_image_name(text(value))
     except InvalidSource as error:
         raise ValueError(error.sentence) from error
 

@@ -89,6 +89,8 @@ def _deployment() -> Schema:
             "ref": TEXT,
             "commit": MAYBE_TEXT | {"description": "Known from the start or once it is fetched."},
             "commit_message": TEXT,
+            "image": MAYBE_TEXT
+            | {"description": "Of a ready image: what was asked for, with its digest once known."},
             "no_cache": FLAG,
             "created_at": MOMENT,
             "started_at": MAYBE_MOMENT,
@@ -118,7 +120,13 @@ def schemas() -> Schema:
         "Deployments": _page("deployments", "Deployment"),
         "Deploy": exactly(
             {
-                "ref": TEXT | {"description": "A branch or tag. Without: the app's own branch."},
+                "ref": TEXT
+                | {
+                    "description": "A branch or tag; of a ready image a tag or digest. Without: "
+                    "the app's own."
+                },
+                "image": TEXT
+                | {"description": "Of a ready image: its whole name with another tag or digest."},
                 "commit": {
                     "type": "string",
                     "pattern": COMMIT,

@@ -58,6 +58,7 @@ def deployment_shape(deployment: Deployment) -> dict[str, Any]:
         "ref": deployment.ref,
         "commit": deployment.commit or None,
         "commit_message": deployment.commit_message,
+        "image": deployment.pinned_image or None,
         "no_cache": deployment.no_cache,
         "created_at": moment(deployment.created_at),
         "started_at": moment(deployment.started_at),

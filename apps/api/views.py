@@ -23,6 +23,7 @@ from apps.api.shapes import SETTINGS, app_shape, deployment_shape, token_shape
 from apps.deployments import services
 from apps.deployments.models import Deployment, Status
 from apps.deployments.selectors import deployments_of, live_deployment, with_state
+from apps.engine.errors import InvalidSource
 from apps.projects.access import EVERYBODY, api
 from apps.projects.forms import AppForm
 from apps.projects.models import App, ProjectRole
@@ -36,6 +37,11 @@ DEPLOY_FIELDS: dict[str, bodies.Check] = {
     "commit": bodies.commit,
     "no_cache": bodies.boolean,
 }
+IMAGE_FIELDS: dict[str, bodies.Check] = {
+    "ref": bodies.image_version,
+    "image": bodies.image_name,
+}
+"""Of an app that is a ready image."""
 ROLLBACK_FIELDS: dict[str, bodies.Check] = {"old_variables": bodies.boolean}
 
 
@@ -144,20 +150,23 @@ def _typed(field: forms.Field, name: str) -> Callable[[Any], Any]:
 
 @api(post=DEPLOY)
 def app_deploy(request: HttpRequest, project: str, app: str) -> HttpResponse:
-    """Queue a deployment of the branch, of another ref, or of one commit."""
+    """Queue a deployment of the branch, of another ref, or of one commit; of a ready image, of its
+    tag or another one."""
     found = _app(request, project, app)
     body = bodies.read_body(request)
-    given = bodies.fields(body, DEPLOY_FIELDS)
+    given = bodies.fields(body, DEPLOY_FIELDS if found.has_code else IMAGE_FIELDS)
     user = _token(request).user
-    return once(
-        request,
-        body,
-        lambda: _accepted(
-            services.deployment_request(
+
+    def ask() -> HttpResponse:
+        try:
+            made = services.deployment_request(
                 app=found, requested_by=user, trigger=Deployment.Trigger.API, **given
             )
-        ),
-    )
+        except InvalidSource as error:
+            raise bodies.invalid({"image": [error.sentence]}) from error
+        return _accepted(made)
+
+    return once(request, body, ask)
 
 
 @api(post=DEPLOY)

@@ -46,29 +46,32 @@ _SILENT = re.compile(
 def pull_failed(image: ImageName, message: str, *, user: str) -> EngineError:
     """The reason, from the engine's `message`; `user` is the name that was shown to the registry,
     empty without one. Nothing of it may hold a password."""
-    if _NO_SPACE.search(message):
+    # The name itself says nothing: an image may be called certificate-denied.
+    words = message.replace(image.path, "").replace(image.registry, "")
+    if _NO_SPACE.search(words):
         return OutOfDisk(
             "The server ran out of disk space during the pull.",
             hint=MAKE_ROOM.format(again="deploy again"),
             detail=message,
         )
-    if found := _PLATFORM.search(message):
+    if found := _PLATFORM.search(words):
         kind = f" ({found[1]})" if found[1] else ""
         return ImageNotFound(
-            f"{image} is not made for this kind of server{kind}.",
+            f"{image.title} is not made for this kind of server{kind}.",
             hint="Choose an image or a tag that is, or build it for several platforms.",
             detail=message,
         )
     # Before what else its words could mean: a registry says "denied" of a limit too.
-    if (found_reason := registry_failed(image.registry, message, user=user)) is not None:
-        return found_reason
-    if _MISSING.search(message):
+    if (reason := registry_failed(image.registry, words, user=user)) is not None:
+        reason.detail = message
+        return reason
+    if _MISSING.search(words):
         return ImageNotFound(
             f"{image.registry} has no {image.path} with the {_version(image)}.",
-            hint="Look at the registry which there are, and set one of them on the page Source.",
+            hint="See in the registry which there are, and set one of them on the page Source.",
             detail=message,
         )
-    return PullFailed(f"{image} could not be pulled.", hint=_AGAIN, detail=message)
+    return PullFailed(f"{image.title} could not be pulled.", hint=_AGAIN, detail=message)
 
 
 _AGAIN = "Read the reason below, and deploy again."

@@ -33,7 +33,8 @@ class PullProgress:
         if found := _DIGEST.search(status):
             self.digest = found[1]
         layer = str(item.get("id", ""))
-        if not _LAYER.fullmatch(layer):
+        # A tag may look like a layer: there it is told what is pulled.
+        if not _LAYER.fullmatch(layer) or status.startswith("Pulling from "):
             return status
         self._states[layer] = status
         detail = item.get("progressDetail") or {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -13,7 +14,7 @@ from apps.projects.models import App, Project
 from apps.projects.references import problems
 from apps.projects.selectors import shared_names
 from apps.projects.services import app_create
-from apps.projects.source_models import SourceKind
+from apps.projects.source_models import PullPolicy, SourceKind
 from apps.sources.credential_forms import MAX_TOKEN, TokenForm
 from apps.sources.credential_services import deploy_key_make, git_token_save
 from apps.system.management.base import MistCommand, first_admin, form_problem
@@ -21,16 +22,24 @@ from apps.system.planning import push_url
 
 
 class Command(MistCommand):
-    help = "Make an app: from a Git repository, or one that is pushed or uploaded to this Mist."
+    help = "Make an app: of a Git repository, a ready image, or what is pushed to this Mist."
     json_output = True
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("path", metavar="PROJECT/APP")
-        parser.add_argument(
+        source = parser.add_mutually_exclusive_group()
+        source.add_argument(
             "--repo",
             default="",
             help="https://…, ssh://… or git@host:path; without it the app is pushed or uploaded",
+        )
+        source.add_argument("--image", default="", help="a ready image, as ghcr.io/owner/name:1.4")
+        parser.add_argument(
+            "--pull",
+            default=PullPolicy.ALWAYS.value,
+            choices=PullPolicy.values,
+            help="ask the image's registry always, or only when the project has not pulled it yet",
         )
         parser.add_argument("--branch", default="main")
         opens = parser.add_mutually_exclusive_group()
@@ -79,8 +88,10 @@ class Command(MistCommand):
         form = AppForm(
             {
                 "slug": name,
-                "source_kind": SourceKind.GIT if options["repo"] else SourceKind.MIST,
+                "source_kind": _kind(options),
                 "repository": options["repo"],
+                "image_name": options["image"],
+                "pull_policy": options["pull"],
                 "branch": options["branch"],
                 "root_directory": options["root"],
                 "dockerfile": options["dockerfile"],
@@ -128,6 +139,12 @@ def _next_step(app: App) -> str:
         push = f"git push {push_url(app.project.slug, app.slug)} HEAD:{app.branch}"
         return f"In the folder of its code:\n  {push}\nor: ./mist deploy {app} --from-dir ."
     return f"Deploy it: ./mist deploy {app}"
+
+
+def _kind(options: Mapping[str, Any]) -> SourceKind:
+    if options["image"]:
+        return SourceKind.IMAGE
+    return SourceKind.GIT if options["repo"] else SourceKind.MIST
 
 
 def _variable(text: str) -> tuple[str, str]:

@@ -22,14 +22,19 @@ POLL_SECONDS = 0.1
 
 
 class Command(MistCommand):
-    help = "Deploy an app: its branch's newest commit, what --ref names, or a folder's files."
+    help = "Deploy an app: its branch's newest commit, its image, what --ref names, or a folder."
     json_output = True
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("path", metavar="PROJECT/APP")
         what = parser.add_mutually_exclusive_group()
-        what.add_argument("--ref", default="", help="a branch, tag or 40-digit commit")
+        what.add_argument(
+            "--ref", default="", help="a branch, tag or 40-digit commit; an image's tag or digest"
+        )
+        what.add_argument(
+            "--image", default="", help="of a ready image: its name with another tag or digest"
+        )
         what.add_argument(
             "--from-dir",
             metavar="FOLDER",
@@ -53,6 +58,7 @@ class Command(MistCommand):
             app=app,
             requested_by=first_admin(),
             ref=options["ref"],
+            image=options["image"],
             trigger=Deployment.Trigger.COMMAND,
             no_cache=options["no_cache"],
         )
@@ -136,6 +142,7 @@ def _facts(deployment: Deployment) -> dict[str, Any]:
         "number": deployment.number,
         "status": deployment.status,
         "commit": deployment.commit,
+        "image": deployment.pinned_image,
         "failure": deployment.failure,
         "hint": deployment.failure_hint,
         "post_deploy": deployment.post_deploy,
