@@ -93,6 +93,11 @@ ACTIONS: dict[str, str] = {
     "installation.resume": "found no longer suspended the GitHub installation",
     "installation.remove": "found removed the GitHub installation",
     "installation.open": "changed which projects use the GitHub installation",
+    "registry.add": "added the login for",
+    "registry.change": "changed the login for",
+    "registry.remove": "removed the login for",
+    "registry.test": "tested the login for",
+    "image.check": "asked the registry for the image of",
     "audit.export": "exported the audit trail of",
     "audit.forget": "forgot old events of",
 }

@@ -190,6 +190,11 @@ class Deployment(models.Model):
         return self.status == Status.RETIRED and bool(self.image)
 
     @property
+    def can_be_asked_again(self) -> bool:
+        """Whether its ref still means something to its app: code and images have none in common."""
+        return bool(self.wanted_image) != self.app.has_code
+
+    @property
     def short_commit(self) -> str:
         return self.commit[:7]
 

@@ -67,14 +67,15 @@ def _app_page(request: HttpRequest, app: App, form: DeployForm) -> HttpResponse:
 @require_safe
 @live_page(of_app)
 def app_deployments(request: HttpRequest, project: str, app: str) -> HttpResponse:
-    return _app_page(request, find_app(request, project, app), DeployForm())
+    found = find_app(request, project, app)
+    return _app_page(request, found, DeployForm(app=found))
 
 
 @allow(ProjectRole.DEVELOPER)
 @require_POST
 def app_deploy(request: HttpRequest, project: str, app: str) -> HttpResponse:
     found = find_app(request, project, app)
-    form = DeployForm(request.POST)
+    form = DeployForm(request.POST, app=found)
     if not form.is_valid():
         return _app_page(request, found, form)
     deployment = services.deployment_request(

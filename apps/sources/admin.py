@@ -12,6 +12,7 @@ from apps.sources.models import (
     GitHubApp,
     GitHubLink,
     GitHubReport,
+    ImageCheck,
     Installation,
     KnownHost,
     ManifestRequest,
@@ -38,6 +39,12 @@ class RegistryCredentialAdmin(LookOnly):
     list_display = ("registry", "project", "username", "created_at", "created_by")
     list_select_related = ("project", "created_by")
     exclude = ("secret",)
+
+
+@admin.register(ImageCheck)
+class ImageCheckAdmin(LookOnly):
+    list_display = ("app", "image", "digest", "checked_at")
+    list_select_related = ("app__project",)
 
 
 @admin.register(Webhook)

@@ -3,7 +3,6 @@ it."""
 
 from __future__ import annotations
 
-import datetime as dt
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import F
-from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.audit.trail import record, without_credentials
@@ -21,7 +19,6 @@ from apps.sources.hosts.table import read_event
 from apps.sources.models import Delivery, GitHubApp, Webhook
 from apps.sources.pushes import deploy_pushed
 
-KEPT_FOR = dt.timedelta(days=7)
 REFUSED_KEPT = 50
 """Of one hook, refused messages: anybody who knows its address can send some."""
 BATCH = 500
@@ -166,19 +163,6 @@ def _nothing_built(webhook: Webhook, event: Event) -> str:
         return "ignored: neither a branch nor a tag was pushed"
     where = without_credentials(event.pushes[0].addresses[0])[:200]
     return f"ignored: no app of {webhook.project} is built from {where}"
-
-
-def deliveries_forget() -> int:
-    """Delete those older than a week. Returns how many."""
-    limit = timezone.now() - KEPT_FOR
-    total = 0
-    while True:
-        old = Delivery.objects.filter(received_at__lt=limit).order_by("received_at")
-        pks = list(old.values_list("pk", flat=True)[:BATCH])
-        if not pks:
-            return total
-        Delivery.objects.filter(pk__in=pks).delete()
-        total += len(pks)
 
 
 def as_json(delivery: Delivery) -> dict[str, Any]:

@@ -16,10 +16,11 @@ from apps.accounts.models import User
 from apps.projects.access import allow
 from apps.projects.models import Project, ProjectRole
 from apps.projects.selectors import projects_visible_to
-from apps.sources.deliveries import KEPT_FOR, REFUSED_KEPT, delivery_replay, text_of
+from apps.sources.deliveries import REFUSED_KEPT, delivery_replay, text_of
 from apps.sources.hook_forms import OutcomeForm
 from apps.sources.models import Delivery
 from apps.sources.payloads import shown
+from apps.sources.retention import KEPT_FOR
 from apps.sources.selectors import deliveries_visible_to, webhooks_of
 
 ROWS = 50

@@ -11,6 +11,7 @@ from django.db.models import Count, Prefetch, Q, QuerySet
 
 from apps.engine.data import EngineConfig
 from apps.engine.egress import Rules
+from apps.engine.egress_rules import egress_rules
 from apps.engine.errors import CloneFailed
 from apps.engine.github import GitHub
 from apps.engine.github_errors import (
@@ -23,7 +24,6 @@ from apps.engine.github_errors import (
 from apps.engine.github_facts import Repository, Token
 from apps.engine.github_http import Asker
 from apps.engine.github_key import AppKey
-from apps.engine.egress_rules import egress_rules
 from apps.projects.models import App, Project
 from apps.sources.models import GitHubApp, GitHubLink, Installation
 

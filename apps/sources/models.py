@@ -88,9 +88,15 @@ class RegistryCredential(models.Model):
     username = models.CharField(max_length=200)
     secret = EncryptedTextField(editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    """When it was written last."""
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )
+    test_asked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    """While the registry is asked whether it takes the login."""
+    tested_at = models.DateTimeField(null=True, blank=True, editable=False)
+    test_problem = models.CharField(max_length=500, blank=True, default="", editable=False)
+    """Why it did not; empty when it did."""
 
     class Meta:
         ordering = ("registry",)
@@ -102,6 +108,23 @@ class RegistryCredential(models.Model):
 
     def __str__(self) -> str:
         return f"{self.registry} in {self.project}"
+
+
+class ImageCheck(models.Model):
+    """The last look at what a registry has by now for an app's image."""
+
+    app = models.OneToOneField(App, on_delete=models.CASCADE, related_name="image_check")
+    image = models.CharField(max_length=700, blank=True, default="")
+    """What was looked for."""
+    asked_at = models.DateTimeField(null=True, blank=True)
+    """While the registry is asked."""
+    checked_at = models.DateTimeField(null=True, blank=True)
+    digest = models.CharField(max_length=100, blank=True, default="")
+    problem = models.CharField(max_length=500, blank=True, default="")
+    """Why it is not known; empty when it is."""
+
+    def __str__(self) -> str:
+        return f"{self.image} of {self.app}"
 
 
 class HostKind(models.TextChoices):

@@ -10,6 +10,7 @@ from apps.sources import (
     github_views,
     hook_views,
     picker_views,
+    registry_views,
     upload_views,
     views,
     webhooks,
@@ -20,7 +21,13 @@ APP = f"{PROJECT}apps/<slug:app>/"
 
 ACCESS = f"{APP}source/access/"
 
+REGISTRIES = "projects/<slug:project>/registries/"
+
 urlpatterns = [
+    path(REGISTRIES, registry_views.registries, name="registries"),
+    path(f"{REGISTRIES}<int:pk>/test/", registry_views.registry_test, name="registry_test"),
+    path(f"{REGISTRIES}<int:pk>/remove/", registry_views.registry_remove, name="registry_remove"),
+    path(f"{APP}source/image/check/", registry_views.image_check, name="image_check"),
     path(f"{APP}source/", views.app_source, name="app_source"),
     path(f"{APP}source/upload/", upload_views.app_upload, name="app_upload"),
     path(f"{ACCESS}token/", credential_views.git_token_save, name="git_token_save"),

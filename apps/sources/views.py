@@ -20,6 +20,7 @@ from apps.sources.access_card import access_card
 from apps.sources.github_card import github_card
 from apps.sources.hook_cards import webhooks_card
 from apps.sources.kept_card import kept_card
+from apps.sources.source_image import image_card
 
 
 def source_page(request: HttpRequest, app: App, **more: Any) -> HttpResponse:
@@ -32,8 +33,9 @@ def source_page(request: HttpRequest, app: App, **more: Any) -> HttpResponse:
         **github_card(request, app),
         **kept_card(request, app),
     }
+    context |= image_card(request, app)
     context |= more
-    return render_page(request, "app_source.html", context, parts="_app_head.html")
+    return render_page(request, "app_source.html", context)
 
 
 @allow(ProjectRole.DEVELOPER)

@@ -25,6 +25,7 @@ from apps.projects.models import App, Membership, ProjectRole
 from apps.projects.shared_services import shared_variable_save
 from apps.sources.hook_services import deploy_hook_create, webhook_secret_make
 from apps.sources.models import Delivery, GitHubApp, Installation, KnownHost
+from apps.sources.registry_services import registry_save
 from tests.deployments.test_deployment_run import deploy
 
 NOBODY, STRANGER, VIEWER, DEVELOPER, MANAGER, ADMIN, OWNER, GONE = PEOPLE = (
@@ -108,6 +109,10 @@ TABLE = {
     "github_delete": ADMIN,
     "installation_projects": ADMIN,
     "app_upload": DEVELOPER,
+    "registries": (DEVELOPER, MANAGER),
+    "registry_test": DEVELOPER,
+    "registry_remove": MANAGER,
+    "image_check": DEVELOPER,
     "environment_export": DEVELOPER,
     "project_variables": VIEWER,
     "shared_variable_save": DEVELOPER,
@@ -222,6 +227,9 @@ def world(fake: FakeEngine, web: App, alice: User) -> World:
         app=web, port=25_565, protocol="tcp", container_port=1, reach="local", created_by=alice
     )
     known = KnownHost.objects.create(project=web.project, host="git.example.com", key_type="ssh-ed25519", key=HOST_KEY)  # fmt: skip
+    registry = registry_save(
+        project=web.project, registry="ghcr.io", username="bob", password="word", created_by=alice
+    )
     domain = domain_add(app=web, host="shop.example.com", created_by=alice)
     live = deploy(web)
     assert (live.status, live.number) == (Status.LIVE, 1)
@@ -230,6 +238,7 @@ def world(fake: FakeEngine, web: App, alice: User) -> World:
         known.pk
         == shared.pk
         == domain.pk
+        == registry.pk
         == port.pk
         == web.variables.get().pk
         == web.volumes.get().pk
@@ -362,7 +371,7 @@ SUDO = {
     "shared_variable_delete", "environment_export", "git_token_save", "deploy_key_make",
     "git_credential_remove",
     "webhook_secret", "deploy_hook_create",
-    "github_new", "github_delete",
+    "github_new", "github_delete", "registries", "registry_remove",
 }  # fmt: skip
 """What nobody does whose password or second factor was given longer ago than 15 minutes: secrets,
 deletion, roles."""

@@ -29,6 +29,7 @@ from apps.sources.models import (
     GitHubApp,
     GitHubLink,
     GitHubReport,
+    ImageCheck,
     Installation,
     KnownHost,
     ManifestRequest,
@@ -75,6 +76,7 @@ def fill_sources(web: App) -> None:
     RegistryCredential.objects.create(
         project=project, registry="docker.io", username="shop", secret=SECRET
     )
+    ImageCheck.objects.create(app=web, image="nginx:1.27")
     hook = Webhook.objects.create(project=project, kind="github", public_id="h", secret=SECRET)
     github = GitHubApp.objects.create(
         name="Mist",

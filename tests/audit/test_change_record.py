@@ -45,7 +45,14 @@ from apps.projects.shared_services import shared_variable_save
 from apps.projects.source_models import SourceKind
 from apps.sources.credential_services import deploy_key_make
 from apps.sources.hook_services import deploy_hook_create, webhook_secret_make
-from apps.sources.models import Delivery, GitHubApp, Installation, KnownHost, Webhook
+from apps.sources.models import (
+    Delivery,
+    GitHubApp,
+    Installation,
+    KnownHost,
+    RegistryCredential,
+    Webhook,
+)
 from apps.system.services import setup_token
 from tests.access.test_every_address import HOST_KEY, addresses
 from tests.accounts.factors import code_of, secret_on, with_app
@@ -148,6 +155,17 @@ def _shared() -> object:
     return shared_variable_save(
         project=Project.objects.get(), name="SHARED", value=SECRET, is_locked=False, changed_by=None
     )
+
+
+def _registry() -> int:
+    made = RegistryCredential.objects.create(
+        project=Project.objects.get(), registry="ghcr.io", username="bob", secret=SECRET
+    )
+    return int(made.pk)
+
+
+def _is_image(app: App) -> None:
+    App.objects.filter(pk=app.pk).update(source_kind="image", image_name="nginx:1.27")
 
 
 def _alice() -> User:
@@ -340,6 +358,17 @@ POSTS: dict[str, Post | Callable[[], Post]] = {
         ("invitation.accept",), "", {},
         {"token": _invited(email="alice@example.com").link.rstrip("/").rpartition("/")[2]},
     ),
+    "registries": Post(
+        ("registry.add", "registry.test"), "ghcr.io in shop", {"project": "shop"},
+        {"registry": "ghcr.io", "username": "bob", "password": SECRET},
+    ),
+    "registry_test": lambda: Post(
+        ("registry.test",), "ghcr.io in shop", {"project": "shop", "pk": _registry()}
+    ),
+    "registry_remove": lambda: Post(
+        ("registry.remove",), "ghcr.io in shop", {"project": "shop", "pk": _registry()}
+    ),
+    "image_check": Post(("image.check",), "shop/web", APP, first=_is_image),
     "environment_export": Post(("environment.export",), "shop/web", APP),
     "webhook_secret": Post(("webhook.create",), "GitLab webhook of shop", {**APP, "kind": "gitlab"}),
     "webhook_delete": Post(

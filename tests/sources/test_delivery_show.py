@@ -13,9 +13,9 @@ from apps.audit.models import ActorKind, AuditEvent
 from apps.deployments.models import Deployment
 from apps.projects.models import App, Project
 from apps.projects.services import project_create
-from apps.sources.deliveries import deliveries_forget
 from apps.sources.models import Delivery
 from apps.sources.payloads import SHOWN, shown
+from apps.sources.retention import deliveries_forget
 from tests.sources.conftest import Host, MakeHost, last_delivery, waiting
 from tests.sources.payloads import SECOND, github_push
 

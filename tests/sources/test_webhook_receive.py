@@ -18,9 +18,10 @@ from apps.audit.models import ActorKind, AuditEvent
 from apps.deployments.models import Deployment
 from apps.projects.models import App, Project
 from apps.projects.services import app_create, project_create
-from apps.sources.deliveries import REFUSED_KEPT, deliveries_forget, text_of
+from apps.sources.deliveries import REFUSED_KEPT, text_of
 from apps.sources.hook_services import webhook_delete, webhook_secret_make
 from apps.sources.models import Delivery, HostKind, Webhook
+from apps.sources.retention import deliveries_forget
 from apps.sources.tasks import forget_deliveries
 from apps.sources.webhooks import BODY_MAX
 from tests.sources.conftest import EVENT, NAME, Host, MakeHost, last_delivery, said, signed, waiting
