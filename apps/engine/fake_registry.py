@@ -71,7 +71,11 @@ class FakeRegistries(FakeStorage):
     def check_login(self, login: RegistryLogin, *, deadline: Deadline) -> None:
         self.enter("check_login", login.registry)
         deadline.check()
-        self._let_in(login.registry, login)
+        try:
+            self._let_in(login.registry, login)
+        except RegistryDenied:
+            words = f"{login.registry} refused the login of {login.username}."
+            raise RegistryDenied(words) from None
 
     def _find(self, image: ImageName, login: RegistryLogin | None) -> str:
         self._let_in(image.registry, login)

@@ -47,7 +47,7 @@ from apps.projects.services import (
     variables_save,
 )
 from apps.projects.shared_services import shared_variable_save
-from apps.projects.source_models import SourceKind
+from apps.projects.source_models import PullPolicy, SourceKind
 from apps.sources.credential_services import (
     deploy_key_make,
     git_token_save,
@@ -63,6 +63,8 @@ from apps.sources.deliveries import (
 )
 from apps.sources.hook_services import deploy_hook_create, webhook_secret_make
 from apps.sources.models import Delivery
+from apps.sources.registry_checks import check_image, try_login
+from apps.sources.registry_services import image_check, registry_save
 from apps.storage.cleaning import survey
 from tests.browser.filled import keep
 from tests.browser.serving import PASSWORD
@@ -165,6 +167,7 @@ def fill() -> None:
     App.objects.filter(pk=notes.pk).update(wanted=App.Wanted.RUNNING)
     _crash(engine, notes.pk)
 
+    _make_images(engine, shop, tide, alice)
     _make_tokens(alice, bob, shop)
     _open_repositories(web, worker, bob)
     (engine.config.data_dir / "hold").touch()
@@ -205,6 +208,36 @@ def _hear(app: App, by: User) -> None:
     delivery_refuse(origin=origin, event="push", delivery_id="", words="bad signature")
     delivery_replay(delivery=ping, by=by)
     deploy_hook_create(app=app, name="Nightly build", created_by=by)
+
+
+def _make_images(engine: FakeEngine, shop: Project, tide: Project, alice: User) -> None:
+    """An app that is a ready image whose tag has moved, and logins that work and do not."""
+    name = "ghcr.io/halden/tide-tables:2.4"
+    gate = app_create(
+        project=tide,
+        slug="tide-tables",
+        repository="",
+        created_by=alice,
+        source_kind=SourceKind.IMAGE,
+        image_name=name,
+        pull_policy=PullPolicy.ALWAYS,
+    )
+    for content in ("January", "February"):
+        engine.containers.publish(name, content)
+        deployment_request(app=gate, requested_by=alice)
+        tasks.run_deployments()
+    deployment_request(app=gate, requested_by=alice, ref="2.5")
+    tasks.run_deployments()
+    engine.containers.publish(name, "March")
+    image_check(app=gate)
+    check_image(gate.pk)
+    engine.containers.logins["ghcr.io"] = ("halden-ci", PASSWORD)
+    for registry, user in (("ghcr.io", "halden-ci"), ("registry.halden.example:5000", "robin")):
+        made = registry_save(
+            project=shop, registry=registry, username=user, password=PASSWORD, created_by=alice
+        )
+        engine.containers.logins["registry.halden.example:5000"] = ("somebody", "else")
+        try_login(made.pk)
 
 
 def _make_tokens(alice: User, bob: User, shop: Project) -> None:

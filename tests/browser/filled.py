@@ -62,6 +62,8 @@ def make_engine(config: EngineConfig) -> FakeEngine:
         containers.images, containers.networks = state["images"], state["networks"]
         containers.others, containers.cache = state["others"], state["cache"]
         containers.image_labels = state["image_labels"]
+        containers.contents, containers.published = state["contents"], state["published"]
+        containers.tags, containers.logins = state["tags"], state["logins"]
         git.commits, proxy.routes = state["commits"], state["routes"]
     return FakeEngine(git=git, containers=containers, proxy=proxy, config=config, calls=calls)
 
@@ -79,6 +81,10 @@ def keep(engine: FakeEngine) -> None:
         "others": engine.containers.others,
         "cache": engine.containers.cache,
         "image_labels": engine.containers.image_labels,
+        "contents": engine.containers.contents,
+        "published": engine.containers.published,
+        "tags": engine.containers.tags,
+        "logins": engine.containers.logins,
         "networks": engine.containers.networks,
         "commits": engine.git.commits,
         "routes": engine.proxy.routes,

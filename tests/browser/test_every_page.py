@@ -30,6 +30,7 @@ NOTES, DOCS, WORKER = (
     "/projects/tidewater/apps/docs",
     "/projects/shop/apps/worker",
 )
+READY = "/projects/tidewater/apps/tide-tables"
 PAGES: dict[str, dict[str, str]] = {
     "dashboard": {"dashboard": "/"},
     "project_list": {"projects": "/projects/"},
@@ -49,10 +50,12 @@ PAGES: dict[str, dict[str, str]] = {
         "app-stopped": f"{WORKER}/",
         "app-new-one": "/projects/tidewater/apps/new-one/",
         "app-pushed": "/projects/tidewater/apps/pushed/",
+        "app-image": f"{READY}/",
     },
     "app_deployments": {
         "app-deployments": f"{WEB}/deployments/",
         "app-deployments-other": f"{WEB}/deployments/?deploy=other",
+        "app-deployments-image": f"{READY}/deployments/?deploy=other",
         "app-deployments-none": "/projects/tidewater/apps/new-one/deployments/",
     },
     "app_logs": {
@@ -72,6 +75,7 @@ PAGES: dict[str, dict[str, str]] = {
         "app-source-pushed": "/projects/tidewater/apps/pushed/source/",
         "app-source-key": f"{WORKER}/source/",
         "app-source-open": "/projects/shop/apps/api/source/",
+        "app-source-image": f"{READY}/source/",
     },
     "deploy_key_make": {"deploy-key-make": f"{WORKER}/source/access/key/"},
     "git_credential_remove": {"credential-remove": f"{WEB}/source/access/remove/"},
@@ -92,6 +96,11 @@ PAGES: dict[str, dict[str, str]] = {
         "delivery-refused": "/projects/shop/deliveries/4/",
     },
     "app_source_github": {"app-source-github": f"{WEB}/source/github/"},
+    "registries": {
+        "registries": "/projects/shop/registries/",
+        "registries-none": "/projects/sandbox/registries/",
+    },
+    "registry_remove": {"registry-remove": "/projects/shop/registries/1/remove/"},
     "app_settings": {
         "app-settings": f"{WEB}/settings/",
         "app-settings-worker": f"{WORKER}/settings/",
@@ -104,6 +113,8 @@ PAGES: dict[str, dict[str, str]] = {
         "deployment-running": f"{DOCS}/deployments/2/",
         "deployment-released": f"{NOTES}/deployments/1/",
         "deployment-cancelled": f"{WORKER}/deployments/2/",
+        "deployment-image": f"{READY}/deployments/2/",
+        "deployment-image-failed": f"{READY}/deployments/3/",
     },
     "deployment_rollback": {"deployment-rollback": f"{WEB}/deployments/1/rollback/"},
     "deployment_list": {"deployments": "/deployments/"},
