@@ -123,6 +123,8 @@ class SlowFront:
     """Set when somebody has got the first piece of a layer."""
     left: threading.Event = field(default_factory=threading.Event)
     """Set when that one closed the connection before the end."""
+    go: threading.Event = field(default_factory=threading.Event)
+    """Set to let the rest through, also of what is asked for from then on."""
     over: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -132,7 +134,7 @@ class SlowFront:
 
 @contextmanager
 def slow_front(registry: Registry) -> Iterator[SlowFront]:
-    """Layers come a byte a time, until the end of the test."""
+    """Layers come a byte a time, until they may go or the test is over."""
     (port,) = free_ports(1)
     front = SlowFront(port)
 
@@ -179,7 +181,10 @@ def _answer(
             handler.wfile.write(body[place : place + 1])
             handler.wfile.flush()
             front.began.set()
-            if front.over.wait(0.05):
+            if front.go.wait(0.05):
+                handler.wfile.write(body[place + 1 :])
+                return
+            if front.over.is_set():
                 return
     except OSError:
         front.left.set()
