@@ -56,8 +56,9 @@ def _start_again(live: Deployment, replica: int, old: Container | None) -> None:
     containers = get_engine().containers
     if not containers.image_exists(live.image):
         queued = lifecycle.request_repair(live)
+        again = "pulled" if live.wanted_image else "built"
         raise StartFailed(
-            "Its image is gone" + (", it is built again." if queued else ". Deploy again.")
+            "Its image is gone" + (f", it is {again} again." if queued else ". Deploy again.")
         )
     if old is not None:
         keep_output(live.pk, old.id, replica)

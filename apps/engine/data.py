@@ -40,7 +40,7 @@ class EngineConfig:
     network_pool: str = "10.192.0.0/12"
     """Each project's network takes a free /24 of this."""
     git_localhost: bool = False
-    """Whether repositories may be at a loopback address of this machine."""
+    """Whether repositories and registries may be at a loopback address of this machine."""
     build_cgroup: str = ""
     """A control group of the operator's own for builds, instead of the one that Mist makes."""
     build_memory_mb: int = 0

@@ -85,7 +85,7 @@ GROUPS: tuple[tuple[str, str, tuple[Setting, ...]], ...] = (
     ("Deployments", "How much at once, and how long each step may take.", (
         _s("MIST_CONCURRENT_DEPLOYMENTS", "Deployments of different apps at once", "2"),
         _s("MIST_CLONE_TIMEOUT", "Limit of a clone", "600", unit="s"),
-        _s("MIST_BUILD_TIMEOUT", "Limit of a build", "1800", unit="s"),
+        _s("MIST_BUILD_TIMEOUT", "Limit of a build, or a pull", "1800", unit="s"),
         _s("MIST_HEALTH_TIMEOUT", "How long a new version may take to answer", "60", unit="s"),
         _s("MIST_DRAIN_SECONDS", "How long requests to the old version may take to end", "10",
            unit="s"),
@@ -102,7 +102,7 @@ GROUPS: tuple[tuple[str, str, tuple[Setting, ...]], ...] = (
            "all but 0.5", "engine.build_cpus", zero_is_default=True),
         _s("MIST_BUILD_CGROUP", "A control group of your own for builds", "Mist's",
            "engine.build_cgroup"),
-        _s("MIST_GIT_LOCALHOST", "Whether repositories may be at 127.0.0.1 of this server", "false",
+        _s("MIST_GIT_LOCALHOST", "Whether repositories and registries may be at 127.0.0.1", "false",
            "engine.git_localhost"),
         _s("MIST_NETWORK_POOL", "Addresses of project networks, a /24 each", "10.192.0.0/12",
            "engine.network_pool"),

@@ -58,6 +58,27 @@ def test_an_app_is_made_deployed_and_listed(fake: FakeEngine, alice: User) -> No
     assert "Cloning" in mist("logs", "shop/web", "--deployment", "1")
 
 
+def test_a_ready_image_is_made_an_app_and_deployed(fake: FakeEngine, alice: User) -> None:
+    fake.containers.publish("ghcr.io/halden/shop:1.0", "one")
+    digest = fake.containers.publish("ghcr.io/halden/shop:2.0", "two")
+    mist("project_create", "shop")
+    mist("app_create", "shop/web", "--image", "ghcr.io/halden/shop:1.0", "--pull", "missing")
+    app = App.objects.get()
+    assert (app.source_kind, app.image_name, app.pull_policy, app.repository) == (
+        "image", "ghcr.io/halden/shop:1.0", "missing", "",
+    )  # fmt: skip
+    assert deploy("shop/web").ref == "1.0"
+    mist("deploy", "shop/web", "--image", "ghcr.io/halden/shop:2.0")
+    claimed = claim_next()
+    assert claimed is not None
+    pipeline.run(claimed)
+    live = Deployment.objects.get(pk=claimed.pk)
+    assert (live.status, live.pulled_image) == (Status.LIVE, f"ghcr.io/halden/shop@{digest}")
+    assert "Pulling ghcr.io/halden/shop:2.0" in mist("logs", "shop/web", "--deployment", "2")
+    with pytest.raises(CommandError, match="another image"):
+        mist("deploy", "shop/web", "--image", "nginx:1.27")
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -66,6 +87,10 @@ def test_an_app_is_made_deployed_and_listed(fake: FakeEngine, alice: User) -> No
         (["app_create", "none/web", "--repo", REPOSITORY], "no project none"),
         (["app_create", "shop/../x", "--repo", REPOSITORY], "slug:"),
         (["app_create", "shop/api", "--repo", "file:///etc"], "repository:"),
+        (["app_create", "shop/api", "--image", "Nginx"], "image_name:"),
+        (["app_create", "shop/api"], "required"),
+        (["app_create", "shop/api", "--image", "nginx", "--repo", REPOSITORY], "not allowed"),
+        (["deploy", "shop/web", "--image", "nginx:1.27"], "built from code"),
         (["app_create", "shop/api", "--repo", "ext::sh -c id"], "repository:"),
         (["app_create", "shop/api", "--repo", REPOSITORY, "--branch", "-x"], "branch:"),
         (["app_create", "shop/api", "--repo", REPOSITORY, "--port", "99999"], "port:"),
