@@ -33,7 +33,14 @@ from apps.engine.data import EngineConfig, LineSink, RegistryLogin
 from apps.engine.deadline import Deadline
 from apps.engine.egress import ITSELF, Refused, check
 from apps.engine.egress_rules import egress_rules
-from apps.engine.errors import ImageNotFound, PullFailed, RegistryDenied, RegistryUnreachable
+from apps.engine.errors import (
+    MAKE_ROOM,
+    ImageNotFound,
+    OutOfDisk,
+    PullFailed,
+    RegistryDenied,
+    RegistryUnreachable,
+)
 from apps.engine.image_names import HUB, ImageName
 from apps.engine.locks import try_file_lock
 from apps.engine.masking import Masker
@@ -166,13 +173,22 @@ class Pull:
         this process was killed, what is nobody's own."""
         is_ours = not self._is_there(reference)
         if is_ours:
-            self._note.parent.mkdir(parents=True, exist_ok=True)
-            self._note.write_text(reference)
+            self._write_note(reference)
         try:
             yield
         finally:
             if is_ours:
                 self._remove_leftover()
+
+    def _write_note(self, reference: str) -> None:
+        try:
+            self._note.parent.mkdir(parents=True, exist_ok=True)
+            self._note.write_text(reference)
+        except OSError as error:
+            raise OutOfDisk(
+                f"Mist cannot write to its data directory: {error.strerror or error}.",
+                hint=MAKE_ROOM.format(again="deploy again"),
+            ) from error
 
     def _remove_leftover(self) -> None:
         if self._note.exists():
