@@ -64,7 +64,7 @@ def deployment_request(
             commit_url=commit_url[:500],
             wanted_image="" if wished is None else str(wished),
         )
-        for waiting in _older(deployment, is_pinned=wished is not None and bool(wished.digest)):
+        for waiting in _older(deployment):
             lifecycle.move(waiting, Status.SKIPPED, failure=f"#{deployment.number} took its place.")
         record(action, deployment, after=facts(deployment, *_OF_REQUEST))
         if trigger in PUSHED and app.on_push == OnPush.CANCEL:
@@ -73,14 +73,13 @@ def deployment_request(
     return deployment
 
 
-def _older(deployment: Deployment, *, is_pinned: bool) -> QuerySet[Deployment]:
-    """What waits and need not be built, now that this one is. `is_pinned`: of a ready image, by its
-    digest."""
+def _older(deployment: Deployment) -> QuerySet[Deployment]:
+    """What waits and need not be built, now that this one is."""
     waiting = Deployment.objects.filter(
         app=deployment.app, status=Status.QUEUED, source=None, pk__lt=deployment.pk
     )
     same = Q(ref=deployment.ref)
-    if is_pinned:
+    if "@" in deployment.wanted_image:
         same &= Q(wanted_image=deployment.wanted_image)
     if deployment.trigger in PUSHED:
         # What waits for the tip of a branch would find this commit or a later one; who asked for

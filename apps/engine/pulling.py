@@ -31,7 +31,7 @@ from docker.models.images import Image
 from apps.engine.call import Refusal, ask
 from apps.engine.data import EngineConfig, LineSink, RegistryLogin
 from apps.engine.deadline import Deadline
-from apps.engine.egress import ITSELF, Refused, check
+from apps.engine.egress import ITSELF, Refused, Rules, check
 from apps.engine.egress_rules import egress_rules
 from apps.engine.errors import (
     MAKE_ROOM,
@@ -46,18 +46,23 @@ from apps.engine.locks import try_file_lock
 from apps.engine.masking import Masker
 from apps.engine.pull_errors import is_denied, no_such_registry, pull_failed, registry_failed
 from apps.engine.pull_progress import PullProgress
+from apps.engine.streams import until
 
 _HUB_LOGIN = "https://index.docker.io/v1/"
 """What Docker Hub is called in logins, for as long as there have been any."""
 
 
-def check_registry_host(config: EngineConfig, registry: str) -> None:
-    """Raise `RegistryUnreachable` for a registry that the engine is not to be sent to."""
+def check_registry_host(config: EngineConfig, registry: str, deadline: Deadline) -> None:
+    """Raise `RegistryUnreachable` for a registry that the engine is not to be sent to, and what the
+    deadline raises: a name server may be silent for long."""
     if registry == HUB:
         return
     host, _, port = registry.partition(":")
+    rules = egress_rules(config)
     try:
-        check(host, int(port or 443), egress_rules(config))
+        for problem in until(_look_up(host, int(port or 443), rules), lambda: None, deadline):
+            raise problem
+        deadline.check()
     except Refused as error:
         why = str(error).rpartition(": ")[2]
         raise RegistryUnreachable(
@@ -70,11 +75,19 @@ def check_registry_host(config: EngineConfig, registry: str) -> None:
         raise no_such_registry(registry, str(error)) from error
 
 
+def _look_up(host: str, port: int, rules: Rules) -> Iterator[OSError | UnicodeError]:
+    """What is wrong with it, handed on as an item."""
+    try:
+        check(host, port, rules)
+    except (OSError, UnicodeError) as error:
+        yield error
+
+
 def published_digest(
     config: EngineConfig, image: ImageName, login: RegistryLogin | None, deadline: Deadline
 ) -> str:
     """See `base.Containers`."""
-    check_registry_host(config, image.registry)
+    check_registry_host(config, image.registry, deadline)
     path = f"/distribution/{quote(str(image), safe='/:@')}/json"
     with _explained(image, login):
         found = list(ask(config.docker_host, "GET", path, deadline=deadline, headers=_auth(login)))
@@ -83,7 +96,7 @@ def published_digest(
 
 def check_login(config: EngineConfig, login: RegistryLogin, deadline: Deadline) -> None:
     """See `base.Containers`."""
-    check_registry_host(config, login.registry)
+    check_registry_host(config, login.registry, deadline)
     try:
         list(ask(config.docker_host, "POST", "/auth", deadline=deadline, body=_facts(login)))
     except Refusal as error:
@@ -116,7 +129,7 @@ class Pull:
 
     def bring(self, *, name: str, log: LineSink) -> str:
         """See `base.Containers.pull`. Raises also what the SDK raises."""
-        check_registry_host(self.config, self.image.registry)
+        check_registry_host(self.config, self.image.registry, self.deadline)
         with self._alone(log):
             self._remove_leftover()
             wanted = self.image
