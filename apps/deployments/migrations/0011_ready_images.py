@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('deployments', '0009_sources'),
+        ('deployments', '0010_routes'),
         ('projects', '0010_sources'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
