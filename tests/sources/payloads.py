@@ -219,3 +219,12 @@ def bitbucket_change(name: str = "main", kind: str = "branch", **more: Any) -> d
         "truncated": False,
         **more,
     }
+
+
+PUSHES: dict[str, tuple[str, dict[str, Any]]] = {
+    "github": ("push", github_push()),
+    "gitea": ("push", gitea_push()),
+    "gitlab": ("Push Hook", gitlab_push()),
+    "bitbucket": ("repo:push", bitbucket_push()),
+}
+"""A push of each kind of host: the event and the message."""
