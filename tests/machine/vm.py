@@ -16,7 +16,7 @@ from pathlib import Path
 import docker
 
 from apps.engine.bench import free_ports
-from tests.machine.provision import cache
+from tests.machine.kept import cache
 from tests.machine.vm_disk import HOME, VmDisk, pack_code, vm_disk
 from tests.machine.world import wait_until
 
