@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('projects', '0010_sources'),
-        ('sources', '0001_initial'),
+        ('sources', '0002_github_reports'),
     ]
 
     operations = [
