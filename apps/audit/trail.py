@@ -29,9 +29,13 @@ TEXT_MAX = 1000
 _SECRET_NAME = re.compile(r"password|secret|token|seed|credential|private", re.IGNORECASE)
 _SECRET_KEY = re.compile(r"(?:^|[_ ])(?:password|secret|token|seed)\Z", re.IGNORECASE)
 # The last @ before the path ends what is before the host, whatever else a password holds.
-_USER_INFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<info>[^/\s?#]+)@", re.IGNORECASE)
+# Both look at each place of a text once, however long it is: texts come from strangers.
+_USER_INFO = re.compile(
+    r"(?<![a-z0-9+.-])(?P<scheme>[a-z0-9+.-]++)://(?P<info>[^/\s?#]+)@", re.IGNORECASE
+)
 _QUERY_SECRET = re.compile(
-    r"(?P<name>[?&;][^=&;\s]*(?:token|key|password|passwd|secret|signature|auth)[^=&;\s]*=)[^&;#\s]+",
+    r"(?P<name>[?&;][^=&;?\s]{0,100}(?:token|key|password|passwd|secret|signature|auth)"
+    r"[^=&;?\s]{0,100}=)[^&;#\s]+",
     re.IGNORECASE,
 )
 
