@@ -51,9 +51,10 @@ def deliveries_visible_to(user: User, project: str) -> QuerySet[Delivery]:
     )
 
 
-def last_deliveries(project: Project) -> dict[int, Delivery]:
-    """The newest delivery to each of the project's webhooks, by the webhook's key."""
-    newest = Delivery.objects.filter(webhook=OuterRef("pk")).order_by("-id").values("pk")[:1]
-    pks = Webhook.objects.filter(project=project).annotate(newest=Subquery(newest))
-    found = Delivery.objects.filter(pk__in=pks.order_by().values("newest")).defer("body")
-    return {row.webhook_id: row for row in found if row.webhook_id is not None}
+def webhooks_with_last(project: Project) -> QuerySet[Webhook]:
+    """As `webhooks_of`, with `last_outcome` and `last_at` of what came to each last, or None."""
+    newest = Delivery.objects.filter(webhook=OuterRef("pk")).order_by("-id")
+    return webhooks_of(project).annotate(
+        last_outcome=Subquery(newest.values("outcome")[:1]),
+        last_at=Subquery(newest.values("received_at")[:1]),
+    )

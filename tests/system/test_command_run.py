@@ -88,7 +88,6 @@ def test_a_ready_image_is_made_an_app_and_deployed(fake: FakeEngine, alice: User
         (["app_create", "shop/../x", "--repo", REPOSITORY], "slug:"),
         (["app_create", "shop/api", "--repo", "file:///etc"], "repository:"),
         (["app_create", "shop/api", "--image", "Nginx"], "image_name:"),
-        (["app_create", "shop/api"], "required"),
         (["app_create", "shop/api", "--image", "nginx", "--repo", REPOSITORY], "not allowed"),
         (["deploy", "shop/web", "--image", "nginx:1.27"], "built from code"),
         (["app_create", "shop/api", "--repo", "ext::sh -c id"], "repository:"),
