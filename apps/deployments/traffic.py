@@ -58,11 +58,20 @@ def _routes(deployment: Deployment) -> dict[str, Any]:
 def finish_moves(app: App) -> None:
     """Once the app's routes are written, names that were moved to it leave the app they came from.
     Raises `EngineError`."""
-    moved = Domain.objects.filter(app=app).exclude(moved_from=None)
-    sources = {one.moved_from_id: one.moved_from for one in moved.select_related("moved_from")}
-    moved.update(moved_from=None)
+    moved = list(Domain.objects.filter(app=app).exclude(moved_from=None))
+    if not moved:
+        return
+    # The proxy reads one file after the other: it may have read this one as it was, and would then
+    # read the other one as it is to be.
+    deadline = Deadline(5, what="Moving a name")
+    get_engine().proxy.wait_until_taken_up(str(app.pk), deadline=deadline)
+    sources = App.objects.in_bulk([one.moved_from_id for one in moved])
+    # One that was moved on meanwhile is seen to by whoever moved it.
+    for one in moved:
+        still = Domain.objects.filter(pk=one.pk, app=app, moved_from=one.moved_from_id)
+        still.update(moved_from=None)
     for source in sources.values():
-        if source is not None and source.deleted_at is None:
+        if source.deleted_at is None:
             publish_routes(source)
 
 

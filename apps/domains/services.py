@@ -70,6 +70,8 @@ def domain_move(*, domain: Domain, to: App) -> Domain:
         if was.app_id == to.pk:
             return domain
         _see_that_it_is_free(to, was.host, was.path, but=was)
+        if was.moved_from is not None:
+            app_publish(app=was.moved_from)
         domain.moved_from, domain.app = was.app, to
         domain.is_primary = domain.redirects = False
         domain.save()

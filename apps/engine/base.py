@@ -319,6 +319,11 @@ class Proxy(Protocol):
 
     def wait_until_gone(self, *, router: str, deadline: Deadline) -> None: ...
 
+    def wait_until_taken_up(self, app: str, *, deadline: Deadline) -> None:
+        """Return once the proxy has every router of the app's file, as the file has it. Raises
+        `ProxyUnavailable` and what the deadline raises."""
+        ...
+
     def drain(self, *, address: str, port: int, patience: float) -> bool:
         """Return once no request is in progress at a container that gets no new ones, at the
         latest after `patience` seconds. False when some still were."""

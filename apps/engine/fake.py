@@ -251,6 +251,11 @@ class FakeProxy(Actor):
         if self._service_of(router) is not None:
             raise SwitchFailed(f"The proxy still has the route {router}.")
 
+    def wait_until_taken_up(self, app: str, *, deadline: Deadline) -> None:
+        self.enter("wait_until_taken_up", app)
+        deadline.check()
+        self.take_up()
+
     def drain(self, *, address: str, port: int, patience: float) -> bool:
         self.enter("drain", address)
         return True

@@ -250,6 +250,13 @@ class Traefik:
             deadline.check()
             time.sleep(POLL_SECONDS)
 
+    def wait_until_taken_up(self, app: str, *, deadline: Deadline) -> None:
+        file = self.read_routes(app) or {}
+        for name, router in file.get("http", {}).get("routers", {}).items():
+            while (self._api(f"/api/http/routers/{name}@file") or {}).get("rule") != router["rule"]:
+                deadline.check()
+                time.sleep(POLL_SECONDS)
+
     def drain(self, *, address: str, port: int, patience: float) -> bool:
         """A connection that Traefik keeps for later is closed after `idleConnTimeout`, so one that
         stays has a request in progress."""

@@ -148,6 +148,26 @@ def test_a_moved_name_leaves_when_it_has_arrived(fake: FakeEngine, web: App, oth
     assert "Host(`shop.example.com`)" in " ".join(routers(fake, other))
     assert "shop.example.com" not in " ".join(routers(fake, web))
     assert len(seen) >= 2 and all(seen)
+    # The proxy has the one before the other is written: it reads them one after the other.
+    steps = [(step, of) for _, step, of in fake.calls if of in (str(web.pk), str(other.pk))]
+    last = len(steps) - steps[::-1].index(("wait_until_taken_up", str(other.pk)))
+    assert ("write_routes", str(web.pk)) in steps[last:]
+
+
+def test_a_name_that_is_moved_on_at_once_leaves_where_it_came_from(
+    fake: FakeEngine, web: App, other: App, shop: Project
+) -> None:
+    third = app_create(project=shop, slug="docs", repository="https://e.example/d", created_by=None)
+    for app in (web, other, third):
+        deploy(app)
+    domain = domain_add(app=web, host="shop.example.com", created_by=None)
+    routers(fake, web)
+    domain_move(domain=domain, to=other)
+    domain_move(domain=domain, to=third)
+    found = {
+        app.slug: "shop.example.com" in " ".join(routers(fake, app)) for app in (web, other, third)
+    }
+    assert found == {"web": False, "api": False, "docs": True}
 
 
 @pytest.mark.parametrize(
