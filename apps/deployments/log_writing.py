@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 import time
@@ -18,6 +19,7 @@ WAIT_SECONDS = 1.0
 """How long a line waits whose end is the beginning of a value, while no other comes."""
 _STEP = re.compile(r"#(\d+) (?:\d+\.\d+ )?")
 """What BuildKit writes in front of a step's line."""
+BLOCK = 65_536
 MIST = "» "
 """In front of Mist's own words."""
 
@@ -37,6 +39,7 @@ class BuildLog:
         self.masker = masker or Masker(())
         self._stream = Masking(self.masker)
         path.parent.mkdir(parents=True, exist_ok=True)
+        _mend(path)
         self._file = path.open("ab", buffering=0)
         self._size = self._file.tell()
 
@@ -122,3 +125,34 @@ class BuildLog:
             self._timer = self._waiter = None
             self._file.close()
         self._nudge()
+
+
+def _mend(path: Path) -> None:
+    """Leave whole lines only. A machine that lost its power may come back with zeros where the file
+    was growing, or with a part of what was written last (ext4(5), delayed allocation)."""
+    try:
+        file = path.open("r+b")
+    except FileNotFoundError:
+        return
+    with file:
+        size = end = file.seek(0, os.SEEK_END)
+        last = b""
+        while end and not last:
+            begin = max(0, end - BLOCK)
+            file.seek(begin)
+            last = file.read(end - begin).rstrip(b"\0")
+            end = begin + len(last)
+        if end < size:
+            file.truncate(end)
+            if last and not last.endswith(b"\n"):
+                file.seek(end)
+                file.write(b"\n")
+        elif last and not last.endswith(b"\n") and _is_still(path, size):
+            file.seek(size)
+            file.write(b"\n")
+
+
+def _is_still(path: Path, size: int) -> bool:
+    """Whether nobody is writing that line at this very moment."""
+    time.sleep(0.02)
+    return path.stat().st_size == size
