@@ -24,6 +24,23 @@ WILD = "*."
 _PATH = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
 _KEY = re.compile(r"[a-z0-9]*")
 _TARGET = re.compile(r"https?://[a-z0-9.-]+(?::[0-9]{1,5})?")
+_NAME = re.compile(r"[a-z0-9-]*")
+
+
+@dataclass(frozen=True)
+class Https:
+    """How an address is answered over HTTPS, beside plain HTTP."""
+
+    resolver: str = ""
+    """Which of Traefik's certificate resolvers gets a certificate for the name; empty for one that
+    lies ready."""
+    redirects: bool = False
+    """Whether visitors who come by plain HTTP are sent on to HTTPS."""
+    port: int = 443
+    hsts_seconds: int = 0
+    """For how long browsers are told to come by HTTPS only; 0 for not at all."""
+    options: str = ""
+    """Which of Traefik's TLS options, for example `modern@file`; empty for the default ones."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +59,9 @@ class Route:
     """`https://shop.example.com` where visitors are sent on to, with path and query."""
     key: str = ""
     """Names its router. Empty for a plain name, which shares the app's own."""
+    https: Https | None = None
+    """None where it is answered over plain HTTP only. Of names that share a router, all have the
+    same or none."""
 
     @property
     def is_wild(self) -> bool:
@@ -100,6 +120,7 @@ def app_routes(
         # ask too: with one of three down, 3 tries lost 1 request in 10 and 9 tries none.
         retry = {"attempts": 3 * containers, "initialInterval": "10ms"}
         _everywhere(http, f"{main}-retry", {"retry": retry})
+    _answer_https(http, main, routes)
     return {"http": http} if http else {}
 
 
@@ -112,6 +133,7 @@ def closed_routes(*, app: str, routes: Sequence[Route]) -> dict[str, Any]:
     http["services"] = {closed: {"loadBalancer": {"servers": []}}}
     headers = {"customResponseHeaders": {"Retry-After": RETRY_SECONDS, "Cache-Control": "no-store"}}
     _everywhere(http, closed, {"headers": headers})
+    _answer_https(http, f"app-{app}", routes)
     return {"http": http}
 
 
@@ -129,7 +151,7 @@ def _routers(main: str, routes: Sequence[Route], service: Any) -> dict[str, Any]
     for route in routes:
         if not route.key:
             continue
-        name = f"{main}-{_checked_key(route.key)}"
+        name = _router_name(main, route)
         routers[name] = router = _router(_rule(route), _priority(route))
         router["service"] = "noop@internal" if route.redirect_to else service(route)
         if route.redirect_to:
@@ -152,6 +174,48 @@ def _everywhere(http: dict[str, Any], name: str, middleware: dict[str, Any]) -> 
     for router in http["routers"].values():
         if router["service"] != "noop@internal":
             router["middlewares"] = [name, *router.get("middlewares", [])]
+
+
+def _answer_https(http: dict[str, Any], main: str, routes: Sequence[Route]) -> None:
+    """A twin of each router on the other entry point, where its names have HTTPS. Last of all: who
+    is sent on to HTTPS is so before anything is asked of them."""
+    sharing: dict[str, list[Route]] = {}
+    for route in routes:
+        sharing.setdefault(_router_name(main, route), []).append(route)
+    for name, everyone in sharing.items():
+        group = [one for one in everyone if one.https]
+        if not group:
+            continue
+        https, plain = group[0].https, http["routers"].get(name)
+        if https is None or plain is None:
+            continue
+        twin = plain | {"entryPoints": ["websecure"], "tls": _tls(https, group)}
+        if not group[0].key:
+            twin["rule"] = " || ".join(_host_rule(one) for one in group)
+        if https.hsts_seconds:
+            age = {"stsSeconds": https.hsts_seconds}
+            http.setdefault("middlewares", {})[f"{name}-hsts"] = {"headers": age}
+            twin["middlewares"] = [f"{name}-hsts", *plain.get("middlewares", [])]
+        http["routers"][f"{name}-tls"] = twin
+        if https.redirects and group == everyone and not group[0].redirect_to:
+            scheme = {"scheme": "https", "port": str(https.port), "permanent": True}
+            http.setdefault("middlewares", {})[f"{name}-https"] = {"redirectScheme": scheme}
+            plain["middlewares"] = [f"{name}-https", *plain.get("middlewares", [])]
+
+
+def _tls(https: Https, group: Sequence[Route]) -> dict[str, Any]:
+    if not _NAME.fullmatch(https.resolver):
+        raise ValueError(f"Not a resolver's name: {https.resolver!r}")
+    found: dict[str, Any] = {"options": https.options} if https.options else {}
+    if https.resolver:
+        # One certificate for each: a name whose certificate cannot be had keeps none from another.
+        found["domains"] = [{"main": check_host_pattern(one.host)} for one in group]
+        found["certResolver"] = https.resolver
+    return found
+
+
+def _router_name(main: str, route: Route) -> str:
+    return f"{main}-{_checked_key(route.key)}" if route.key else main
 
 
 def _host_rule(route: Route) -> str:
