@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
-from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 
 from apps.domains.models import Domain
-from apps.engine.errors import InvalidSource
 from apps.engine.routes import check_host_pattern, check_path_prefix
 from apps.engine.sources import check_port
 from apps.projects.models import App
-
-_PLAIN = {"autocomplete": "off", "autocapitalize": "off", "spellcheck": "false"}
-
-
-def _checked(check: Callable[[str], Any], text: str) -> Any:
-    try:
-        return check(text)
-    except InvalidSource as error:
-        raise ValidationError(" ".join(filter(None, [error.sentence, error.hint]))) from error
+from apps.projects.settings_forms import PLAIN, checked
 
 
 class DomainForm(forms.Form):
@@ -34,7 +24,7 @@ class DomainForm(forms.Form):
         help_text="*.example.com is every name directly below example.com.",
         widget=forms.TextInput(
             attrs={
-                **_PLAIN,
+                **PLAIN,
                 "inputmode": "url",
                 "placeholder": "shop.example.com",
                 "data-create": "",
@@ -45,13 +35,13 @@ class DomainForm(forms.Form):
         label="Path",
         required=False,
         help_text="Only this path and what is below it. Empty: everything.",
-        widget=forms.TextInput(attrs={**_PLAIN, "placeholder": "/api"}),
+        widget=forms.TextInput(attrs={**PLAIN, "placeholder": "/api"}),
     )
     port = forms.CharField(
         label="Port",
         required=False,
         help_text="Another port of the app. Empty: the one it has in its settings.",
-        widget=forms.TextInput(attrs={**_PLAIN, "inputmode": "numeric", "placeholder": "9000"}),
+        widget=forms.TextInput(attrs={**PLAIN, "inputmode": "numeric", "placeholder": "9000"}),
     )
     strips_path = forms.BooleanField(
         label="Leave the path out",
@@ -78,14 +68,14 @@ class DomainForm(forms.Form):
             del self.fields["host"]
 
     def clean_host(self) -> str:
-        return str(_checked(check_host_pattern, self.cleaned_data["host"]))
+        return str(checked(check_host_pattern, self.cleaned_data["host"]))
 
     def clean_path(self) -> str:
-        return str(_checked(check_path_prefix, self.cleaned_data["path"]))
+        return str(checked(check_path_prefix, self.cleaned_data["path"]))
 
     def clean_port(self) -> int | None:
         text = self.cleaned_data["port"]
-        return int(_checked(check_port, text)) if text else None
+        return int(checked(check_port, text)) if text else None
 
     def clean(self) -> dict[str, Any]:
         given: dict[str, Any] = super().clean() or self.cleaned_data

@@ -15,6 +15,7 @@ from django.conf import settings
 from docker.errors import ImageNotFound
 
 from apps.engine.bench import free_ports
+from tests.machine.needed import lacking
 from tests.machine.split_parts import PARTS_IMAGE
 
 pytestmark = pytest.mark.docker
@@ -24,12 +25,12 @@ TESTS = ("tests/audit/test_event_keep.py", "tests/audit/test_page_show.py", "tes
 
 @pytest.fixture
 def postgresql() -> Iterator[str]:
-    """The address of an empty one; skipped where its image could not be made."""
+    """The address of an empty one; lacking where its image could not be made."""
     client = docker.from_env()
     try:
         client.images.get(PARTS_IMAGE)
     except ImageNotFound:
-        pytest.skip("./mist test could not make the image that PostgreSQL is in")
+        lacking("./mist test could not make the image that PostgreSQL is in")
     [port] = free_ports(1)
     names = {"POSTGRES_USER": "mist", "POSTGRES_DB": "mist", "POSTGRES_PASSWORD": PASSWORD}
     container = client.containers.run(

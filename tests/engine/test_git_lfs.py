@@ -17,6 +17,7 @@ from tests.engine.git_host import GitHost, Origin
 from tests.engine.lfs_host import LfsHost, serve_lfs
 from tests.engine.ssh_host import has_sshd, serve_ssh
 from tests.engine.test_git_submodules import Desk
+from tests.machine.needed import needs
 
 ACCESS = GitAccess(username="oauth2", password="s3cret", lfs=True)
 ATTRIBUTES = "*.bin filter=lfs diff=lfs merge=lfs -text\n"
@@ -168,7 +169,7 @@ def test_a_server_that_is_none_of_https_is_refused(
         desk.checkout(origin, ACCESS)
 
 
-@pytest.mark.skipif(not has_sshd(), reason="sshd is not installed")
+@needs(has_sshd(), "sshd")
 def test_over_ssh_the_server_says_where_files_are(desk: Desk, lfs: LfsHost, tmp_path: Path) -> None:
     lfs.login = "RemoteAuth of-this-key"
     answer = {"href": f"{lfs.url}/halden/api/info/lfs", "header": {"Authorization": lfs.login}}

@@ -21,9 +21,10 @@ from apps.engine.known_hosts import forge_keys, known_hosts_text, parse_line
 from apps.engine.private_files import private_files, remove_abandoned
 from tests.engine.git_host import Origin
 from tests.engine.ssh_host import SshHost, has_sshd, serve_ssh
+from tests.machine.needed import needs
 from tests.machine.world import wait_until
 
-pytestmark = pytest.mark.skipif(not has_sshd(), reason="sshd is not installed")
+pytestmark = needs(has_sshd(), "sshd")
 HERE = Rules(localhost=True)
 
 

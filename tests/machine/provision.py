@@ -36,6 +36,8 @@ PACKAGES = {
     # what apt calls it: a file that shows it is there
     "iptables": "/usr/sbin/iptables",
     "git": "/usr/bin/git",
+    "gcc": "/usr/bin/cc",
+    "libc6-dev": "/usr/include/stdio.h",
     "chromium": "/usr/bin/chromium",
     "fonts-liberation": "/usr/share/fonts/truetype/liberation",
     "debootstrap": "/usr/sbin/debootstrap",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -149,9 +150,10 @@ def test_a_folder_that_cannot_be_deployed_is_a_sentence(
     (tmp_path / "empty").mkdir()
     nested = tmp_path / "nested" / "vendor" / "x"
     nested.mkdir(parents=True)
-    os.system(
-        f"git init -q {nested} && git -C {nested} -c user.name=a -c user.email=b commit -q --allow-empty -m x"
-    )
+    who = ["-c", "user.name=a", "-c", "user.email=b"]
+    subprocess.run(["git", "init", "-q", nested], check=True)
+    commit = ["git", "-C", str(nested), *who, "commit", "-q", "--allow-empty", "-m", "x"]
+    subprocess.run(commit, check=True)
     cases = [
         ("shop/pushed", tmp_path / "nowhere", "There is no folder"),
         ("shop/pushed", tmp_path / "empty", "There is no file in it"),

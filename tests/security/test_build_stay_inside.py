@@ -16,6 +16,7 @@ from apps.engine.build_arguments import is_for_the_build
 from apps.engine.data import BuildSpec, EngineConfig
 from apps.engine.deadline import Deadline
 from apps.engine.errors import BuildFailed
+from tests.machine.needed import needs
 
 NASTY = "$(touch PWNED); `touch PWNED` && touch PWNED | touch PWNED\n--privileged 'x' \"y\""
 
@@ -92,7 +93,7 @@ def test_a_variable_never_changes_what_the_servers_own_programs_do(
     assert any(line.startswith(f"{name} is no build argument here") for line in log)
 
 
-@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler on this machine")
+@needs(shutil.which("cc"), "A C compiler")
 def test_a_library_in_the_checkout_is_not_loaded_by_the_server(
     client: Path, tmp_path: Path
 ) -> None:
