@@ -13,7 +13,7 @@ from django.db.models import F
 
 from apps.accounts.models import User
 from apps.audit.trail import record, without_credentials
-from apps.projects.models import App
+from apps.projects.models import App, Project
 from apps.sources.hosts.reading import Event, EventKind, read_json
 from apps.sources.hosts.table import read_event
 from apps.sources.models import Delivery, GitHubApp, Webhook
@@ -118,18 +118,38 @@ def delivery_replay(*, delivery: Delivery, by: User) -> Delivery:
     """Carry out once more what a webhook brought, with the apps and settings of now. The row has
     no name of the host's: that stays with what came."""
     webhook = delivery.webhook
-    assert webhook is not None and delivery.body, "Only what was taken can be carried out again."
+    assert webhook is not None, "This one came to a GitHub App."
+    return replay(
+        delivery=delivery,
+        kind=webhook.kind,
+        by=by,
+        project=webhook.project,
+        carry_out=lambda event: carry_out(webhook, event, requested_by=by),
+    )
+
+
+def replay(
+    *,
+    delivery: Delivery,
+    kind: str,
+    by: User,
+    project: Project | None,
+    carry_out: Callable[[Event], Answer],
+) -> Delivery:
+    """Keep a row of its own for what becomes of the message this time."""
+    assert delivery.body, "Only what was taken can be carried out again."
     with transaction.atomic():
         row = Delivery.objects.create(
-            webhook=webhook,
+            webhook=delivery.webhook,
+            github_app=delivery.github_app,
             event=delivery.event,
             body=delivery.body,
             replay_of=delivery,
             replayed_by=by,
         )
-        record("delivery.replay", row, project=webhook.project, name=str(delivery))
-        event = read_event(webhook.kind, delivery.event, read_json(text_of(delivery)))
-        return _finish(row, carry_out(webhook, event, requested_by=by))
+        record("delivery.replay", row, project=project, name=str(delivery))
+        event = read_event(kind, delivery.event, read_json(text_of(delivery)))
+        return _finish(row, carry_out(event))
 
 
 def text_of(delivery: Delivery) -> str:

@@ -298,6 +298,11 @@ class Delivery(models.Model):
         return f"{self.event or 'message'} {self.delivery_id}".strip()
 
     @property
+    def host(self) -> str:
+        """What kind of Git host it came from."""
+        return self.webhook.get_kind_display() if self.webhook else HostKind.GITHUB.label
+
+    @property
     def shape(self) -> str:
         """The `data-state` of its outcome."""
         shapes = {self.Outcome.IGNORED: "stopped", self.Outcome.REFUSED: "failed"}

@@ -51,6 +51,12 @@ def deliveries_visible_to(user: User, project: str) -> QuerySet[Delivery]:
     )
 
 
+def deliveries_of(github_app: GitHubApp) -> QuerySet[Delivery]:
+    """To a GitHub App, the newest first, without what came."""
+    found = Delivery.objects.filter(github_app=github_app)
+    return found.select_related("replayed_by", "replay_of").defer("body", "replay_of__body")
+
+
 def webhooks_with_last(project: Project) -> QuerySet[Webhook]:
     """As `webhooks_of`, with `last_outcome` and `last_at` of what came to each last, or None."""
     newest = Delivery.objects.filter(webhook=OuterRef("pk")).order_by("-id")

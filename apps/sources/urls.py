@@ -84,6 +84,21 @@ urlpatterns = [
         name="github_installed",
     ),
     path("settings/github/<int:pk>/refresh/", github_views.github_refresh, name="github_refresh"),
+    path(
+        "settings/github/<int:pk>/deliveries/",
+        delivery_views.github_delivery_list,
+        name="github_delivery_list",
+    ),
+    path(
+        "settings/github/<int:github_app>/deliveries/<int:delivery>/",
+        delivery_views.github_delivery,
+        name="github_delivery",
+    ),
+    path(
+        "settings/github/<int:github_app>/deliveries/<int:delivery>/replay/",
+        delivery_views.github_delivery_replay_view,
+        name="github_delivery_replay",
+    ),
     path("settings/github/<int:pk>/delete/", github_views.github_delete, name="github_delete"),
     path(
         "settings/github/installations/<int:pk>/projects/",

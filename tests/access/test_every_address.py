@@ -27,6 +27,7 @@ from apps.sources.hook_services import deploy_hook_create, webhook_secret_make
 from apps.sources.models import Delivery, GitHubApp, Installation, KnownHost
 from apps.sources.registry_services import registry_save
 from tests.deployments.test_deployment_run import deploy
+from tests.sources.payloads import kept_push
 
 NOBODY, STRANGER, VIEWER, DEVELOPER, MANAGER, ADMIN, OWNER, GONE = PEOPLE = (
     "nobody", "stranger", "viewer", "developer", "project admin", "admin", "owner", "deactivated",
@@ -107,6 +108,9 @@ TABLE = {
     "github_installed": ADMIN,
     "github_refresh": ADMIN,
     "github_delete": ADMIN,
+    "github_delivery_list": ADMIN,
+    "github_delivery": ADMIN,
+    "github_delivery_replay": ADMIN,
     "installation_projects": ADMIN,
     "app_upload": DEVELOPER,
     "registries": (DEVELOPER, MANAGER),
@@ -278,6 +282,8 @@ def world(fake: FakeEngine, web: App, alice: User) -> World:
     hook = webhook_secret_make(project=web.project, kind="github", by=owner).webhook
     Delivery.objects.create(pk=1, webhook=hook, event="ping", body=zlib.compress(b"{}"))
     assert deploy_hook_create(app=web, name="CI", created_by=owner).hook.pk == hook.pk == 1
+    told = Delivery.objects.create(github_app=github_app, event="push", body=kept_push())
+    values |= {"github_app": github_app.pk, "delivery": told.pk}
     values |= {"kind": "github", "public_id": "nothing", "secret": "nothing"}
     return World(web, clients, {**values, "name": "hello", "rest": "info/refs"})
 

@@ -58,6 +58,7 @@ from tests.access.test_every_address import HOST_KEY, addresses
 from tests.accounts.factors import code_of, secret_on, with_app
 from tests.conftest import PASSWORD
 from tests.deployments.test_deployment_run import deploy
+from tests.sources.payloads import kept_push
 
 SECRET = "hunter2-and-a-half"
 APP = {"project": "shop", "app": "web"}
@@ -222,6 +223,13 @@ def _installed() -> GitHubApp:
     return made
 
 
+def _told() -> dict[str, object]:
+    made = Delivery.objects.create(
+        github_app=_installed(), event="push", delivery_id="72d3162e", body=kept_push()
+    )
+    return {"github_app": made.github_app_id, "delivery": made.pk}
+
+
 NOTHING = ()
 POSTS: dict[str, Post | Callable[[], Post]] = {
     "demo_start": Post(
@@ -379,6 +387,9 @@ POSTS: dict[str, Post | Callable[[], Post]] = {
     "delivery_replay": Post(
         ("delivery.replay",), "ping 72d3162e", {"project": "shop", "pk": 1}, first=_delivery
     ),
+    "github_delivery_replay": lambda: Post(
+        ("delivery.replay",), "push 72d3162e", _told()
+    ),
     # Whoever knows no secret is told that there is nothing; what the others leave say the tests of
     # sources.
     "webhook": Post(NOTHING, at={"kind": "github", "public_id": "nothing"}),
@@ -467,7 +478,8 @@ def test_a_change_leaves_its_event(name: str, inside: Client, web: App, alice: U
     if name not in POSTS:
         given: dict[str, object] = {"project": "shop", "app": "web", "token": "x"}
         given |= {"public_id": "p"}
-        given |= dict.fromkeys(("number", "pk", "user", "member", "invitation"), 1)
+        numbers = ("number", "pk", "user", "member", "invitation", "github_app", "delivery")
+        given |= dict.fromkeys(numbers, 1)
         given["kind"] = "github"
         kwargs = {key: given[key] for key in pattern.pattern.converters}
         answer = inside.post(reverse(name, kwargs=kwargs))

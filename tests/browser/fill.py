@@ -62,7 +62,7 @@ from apps.sources.deliveries import (
     delivery_take,
 )
 from apps.sources.hook_services import deploy_hook_create, webhook_secret_make
-from apps.sources.models import Delivery
+from apps.sources.models import Delivery, GitHubApp, Installation
 from apps.sources.registry_checks import check_image, try_login
 from apps.sources.registry_services import image_check, registry_save
 from apps.storage.cleaning import survey
@@ -194,10 +194,12 @@ def _open_repositories(web: App, worker: App, by: User) -> None:
 def _hear(app: App, by: User) -> None:
     """What a Git host told, and what else may deploy."""
     webhook = webhook_secret_make(project=app.project, kind="github", by=by).webhook
-    origin = Origin(webhook=webhook)
+    github_app = GitHubApp.objects.create(name="Mist", app_id=1, slug="mist", public_id="p")
+    Installation.objects.create(github_app=github_app, installation_id=1, account="halden")
     outcome = Delivery.Outcome
+    of_webhook = Origin(webhook=webhook)
 
-    def hear(event: str, answer: Answer) -> Delivery:
+    def hear(event: str, answer: Answer, origin: Origin = of_webhook) -> Delivery:
         text = json.dumps(github_push(message="Add idempotency keys to refunds", number=4711))
         message = Message(event, f"72d3162e-cc78-11e3-81ab-{len(answer.words):012x}", text)
         return delivery_take(origin=origin, message=message, carry_out=lambda: answer)
@@ -205,8 +207,11 @@ def _hear(app: App, by: User) -> None:
     hear("push", Answer(outcome.DEPLOYED, "deployed shop/web #2\ndeployed shop/api #24"))
     hear("push", Answer(outcome.IGNORED, "ignored shop/web: branch is not main"))
     ping = hear("ping", Answer(outcome.DONE, "the host can reach Mist"))
-    delivery_refuse(origin=origin, event="push", delivery_id="", words="bad signature")
+    delivery_refuse(origin=of_webhook, event="push", delivery_id="", words="bad signature")
     delivery_replay(delivery=ping, by=by)
+    of_app = Origin(github_app=github_app)
+    hear("push", Answer(outcome.DEPLOYED, "deployed tide/tables #3"), of_app)
+    hear("ping", Answer(outcome.DONE, "the host can reach Mist"), of_app)
     deploy_hook_create(app=app, name="Nightly build", created_by=by)
 
 

@@ -125,6 +125,8 @@ PAGES: dict[str, dict[str, str]] = {
     },
     "settings": {"settings": "/settings/"},
     "github": {"github": "/settings/github/"},
+    "github_delivery_list": {"github-deliveries": "/settings/github/1/deliveries/"},
+    "github_delivery": {"github-delivery": "/settings/github/1/deliveries/6/"},
     "github_new": {"github-new": "/settings/github/new/"},
     "storage": {"storage": "/storage/"},
     "server": {"server": "/server/"},

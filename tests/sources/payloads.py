@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import zlib
 from typing import Any
 
 NONE = "0" * 40
@@ -228,3 +230,8 @@ PUSHES: dict[str, tuple[str, dict[str, Any]]] = {
     "bitbucket": ("repo:push", bitbucket_push()),
 }
 """A push of each kind of host: the event and the message."""
+
+
+def kept_push() -> bytes:
+    """A push as a delivery keeps it."""
+    return zlib.compress(json.dumps(github_push()).encode())

@@ -10,6 +10,7 @@ import pytest
 from django.http import HttpResponse
 from django.test import Client
 
+from apps.accounts.models import InstanceRole, User
 from apps.audit.models import AuditEvent
 from apps.projects.models import App, Project
 from apps.projects.services import app_create, project_create
@@ -127,3 +128,55 @@ def test_every_example_is_answered(hub: Hub, web: App) -> None:
         assert hub.send(event, payload).status_code in (200, 202), event
     assert Delivery.objects.filter(outcome="deployed").count() == 1
     assert not Delivery.objects.filter(outcome="refused").exists()
+
+
+@pytest.fixture
+def inside(client: Client, alice: User) -> Client:
+    User.objects.filter(pk=alice.pk).update(role=InstanceRole.OWNER)
+    client.force_login(alice)
+    return client
+
+
+def _page(of: Hub, *rest: object) -> str:
+    return "/".join(["/settings/github", str(of.github_app.pk), "deliveries", *map(str, rest), ""])
+
+
+def test_its_deliveries_are_listed_and_a_push_is_carried_out_again(
+    inside: Client, hub: Hub, web: App
+) -> None:
+    hub.send("push", github_push())
+    link(web, hub.github_app)
+    came = last_delivery()
+    page = inside.get(_page(hub)).content.decode()
+    assert "no app is built from this repository" in page and _page(hub, came.pk) in page
+    assert "Replay" in inside.get(_page(hub, came.pk)).content.decode()
+    assert inside.post(_page(hub, came.pk, "replay")).status_code == 302
+    again = last_delivery()
+    assert (again.replay_of, again.words) == (came, "deployed shop/web #1")
+    assert [one.commit for one in waiting(web)] == [SECOND]
+    assert f"delivery {came.pk}" in inside.get(_page(hub, again.pk)).content.decode()
+
+
+def test_old_news_of_an_installation_or_a_name_is_not_told_again(
+    inside: Client, hub: Hub, web: App
+) -> None:
+    link(web, hub.github_app)
+    gone = {"action": "deleted", "installation": {"id": 2, "account": {"login": "shop"}}}
+    hub.send("installation", gone)
+    told = last_delivery()
+    assert "Replay" not in inside.get(_page(hub, told.pk)).content.decode()
+    assert inside.post(_page(hub, told.pk, "replay")).status_code == 302
+    assert last_delivery() == told
+    hub.send("push", github_push(repository="old/name"))
+    GitHubLink.objects.update(full_name="new/name")
+    inside.post(_page(hub, last_delivery().pk, "replay"))
+    assert last_delivery().replay_of is not None
+    assert GitHubLink.objects.get().full_name == "new/name"
+
+
+def test_a_delivery_of_another_app_or_of_a_project_is_not_found(
+    inside: Client, hub: Hub, web: App
+) -> None:
+    hub.send("ping", {})
+    other = Hub(github_app("other", app_id=2))
+    assert inside.get(_page(other, last_delivery().pk)).status_code == 404
