@@ -22,6 +22,8 @@ ARGUMENTS: dict[str, Any] = {
     "user": 1,
     "member": 1,
     "invitation": 1,
+    "github_app": 1,
+    "delivery": 1,
     "token": "token",
     "uid": "MQ",
     "public_id": "p",
