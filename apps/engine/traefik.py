@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from apps.engine import process
+from apps.engine import acme, process
 from apps.engine.data import EngineConfig, ProbeResult
 from apps.engine.deadline import Deadline
 from apps.engine.errors import MAKE_ROOM, OutOfDisk, ProxyUnavailable, SwitchFailed, TimedOut
@@ -34,6 +34,7 @@ class Traefik:
         self._config = config
         self._home = config.data_dir / "traefik"
         self._dynamic = self._home / "dynamic"
+        self._certificates = self._home / acme.FOLDER
         self._pid_file = self._home / "traefik.pid"
         self._log = self._home / "traefik.log"
         self._log_hint = f"Its log is {self._log}."
@@ -55,10 +56,14 @@ class Traefik:
         """Write what Traefik reads when it starts; whether that is new."""
         self._dynamic.mkdir(parents=True, exist_ok=True)
         (self._home / "new").mkdir(exist_ok=True)
+        self._certificates.mkdir(mode=0o700, exist_ok=True)
         static = self._home / "traefik.yml"
         wanted = self._static_configuration()
         if static.is_file() and static.read_text() == wanted:
             return False
+        # Nobody else's to read: an issuer's key may be in it.
+        static.touch(mode=0o600)
+        static.chmod(0o600)
         static.write_text(wanted)
         return True
 
@@ -112,6 +117,7 @@ class Traefik:
             "docker_host": config.docker_host or "unix:///var/run/docker.sock",
             "constraints": f"Label(`mist.instance`, `{config.instance}`)",
             "dynamic_dir": self._dynamic,
+            "resolvers": acme.resolvers_text(acme.Issuing(), folder=self._certificates),
         }
 
     def _check_ports(self) -> None:
