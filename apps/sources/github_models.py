@@ -1,4 +1,4 @@
-"""What Mist keeps of its talk with GitHub: Apps that are being made, and reports that are due."""
+"""GitHub Apps of this Mist, where they are installed, and reports that are due."""
 
 from __future__ import annotations
 
@@ -8,6 +8,89 @@ from django.db.models import Q
 from django.utils import timezone
 
 from apps.deployments.models import Deployment
+from apps.projects.fields import EncryptedTextField
+from apps.projects.models import App, Project
+
+
+class GitHubApp(models.Model):
+    """A GitHub App that was made for this Mist by the manifest flow."""
+
+    name = models.CharField(max_length=100)
+    app_id = models.BigIntegerField()
+    slug = models.CharField(max_length=100)
+    html_url = models.CharField(max_length=300, default="https://github.com")
+    """Of GitHub itself, or of a GitHub Enterprise Server."""
+    api_url = models.CharField(max_length=300, default="https://api.github.com")
+    public_id = models.CharField(max_length=40, unique=True, editable=False)
+    """In the address of its webhook, `/hooks/github-app/<public_id>`."""
+    client_id = models.CharField(max_length=100, blank=True, default="")
+    client_secret = EncryptedTextField(editable=False)
+    private_key = EncryptedTextField(editable=False)
+    webhook_secret = EncryptedTextField(editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+
+    class Meta:
+        ordering = ("name",)
+        constraints = (
+            models.UniqueConstraint(fields=("html_url", "app_id"), name="github_app_once"),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether GitHub tells this Mist of pushes: one without a secret has no webhook."""
+        return bool(self.webhook_secret)
+
+
+class Installation(models.Model):
+    """A GitHub App in one account. Projects that may take repositories from it are named: whoever
+    makes an app in another one sees nothing of it."""
+
+    github_app = models.ForeignKey(
+        GitHubApp, on_delete=models.CASCADE, related_name="installations"
+    )
+    installation_id = models.BigIntegerField()
+    account = models.CharField(max_length=100)
+    account_type = models.CharField(max_length=20, blank=True, default="")
+    suspended_at = models.DateTimeField(null=True, blank=True)
+    removed_at = models.DateTimeField(null=True, blank=True)
+    """Since when the account has it no more. The row stays: who installs it again finds apps and
+    projects as they were."""
+    projects = models.ManyToManyField(Project, blank=True, related_name="installations")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ("account",)
+        constraints = (
+            models.UniqueConstraint(
+                fields=("github_app", "installation_id"), name="installation_once"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.account} ({self.github_app})"
+
+    @property
+    def is_usable(self) -> bool:
+        return self.suspended_at is None and self.removed_at is None
+
+
+class GitHubLink(models.Model):
+    """Which repository of which installation an app is, by GitHub's own number of it."""
+
+    app = models.OneToOneField(App, on_delete=models.CASCADE, related_name="github")
+    installation = models.ForeignKey(Installation, on_delete=models.CASCADE, related_name="links")
+    repository_id = models.BigIntegerField()
+    full_name = models.CharField(max_length=250)
+    """As it was last heard: `owner/name`."""
+
+    def __str__(self) -> str:
+        return f"{self.full_name} for {self.app}"
 
 
 class ManifestRequest(models.Model):
