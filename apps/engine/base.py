@@ -178,7 +178,7 @@ class Containers(Protocol):
 
     def start(self, spec: ContainerSpec) -> Container:
         """Create and start. A container of the same name is replaced. Nothing is left behind
-        when it fails: raises `StartFailed`."""
+        when it fails: raises `StartFailed`, also for an image with labels for the proxy."""
         ...
 
     def run_once(self, spec: ContainerSpec, *, log: LineSink, deadline: Deadline) -> Outcome:

@@ -12,6 +12,7 @@ from docker.types import LogConfig
 
 from apps.engine.data import ContainerSpec
 from apps.engine.errors import EngineError, StartFailed
+from apps.engine.labels import foreign_labels
 from apps.engine.volumes import bindings, ensure_volumes, exposed, mounts, port_taken
 
 CAPABILITIES = (
@@ -29,7 +30,8 @@ LOG_CONFIG = LogConfig(type="json-file", config={"max-size": "10m", "max-file": 
 
 
 def create_container(client: docker.DockerClient, spec: ContainerSpec) -> Container:
-    """Create, with the volumes that are not there yet; not start. Raises what the SDK raises."""
+    """Create, with the volumes that are not there yet; not start. Raises what the SDK raises, and
+    `StartFailed` for an image that would tell the proxy where to lead visitors."""
     ensure_volumes(client, spec.volumes)
     # The SDK's plain `containers.create` knows no grace time.
     api = client.api
@@ -61,7 +63,16 @@ def create_container(client: docker.DockerClient, spec: ContainerSpec) -> Contai
             port_bindings=bindings(spec.ports),
         ),
     )
-    return client.containers.get(made["Id"])
+    container = client.containers.get(made["Id"])
+    # A container has the labels of its image, too, and nothing takes one away.
+    if foreign := foreign_labels(container.labels, spec.labels):
+        container.remove(v=True)
+        raise StartFailed(
+            f"The image has labels for the proxy: {', '.join(foreign[:3])}.",
+            hint="Take out the Dockerfile's LABEL lines that begin with traefik. and set under "
+            "Domains what leads to the app. Of a ready image, choose one without them.",
+        )
+    return container
 
 
 def image_gone(spec: ContainerSpec) -> StartFailed:

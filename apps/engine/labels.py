@@ -6,12 +6,22 @@ there an app's file says (`routes`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from apps.engine.routes import service_of
 
 PROBE_HEADER = "X-Mist-Probe"
 """Answers that went through a container's probe router carry it; Traefik's own 404 does not."""
+
+
+_READS = "traefik."
+
+
+def foreign_labels(found: Mapping[str, str], own: Mapping[str, str]) -> list[str]:
+    """Labels among those of a container that Traefik reads and nobody gave it: its image brought
+    them. They could lead any host name there, or its visitors into Traefik itself."""
+    # Traefik does not tell capitals from small letters.
+    return sorted(name for name in found if name.casefold().startswith(_READS) and name not in own)
 
 
 def probe_host(container_name: str) -> str:

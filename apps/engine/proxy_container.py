@@ -15,6 +15,8 @@ from apps.engine.data import EngineConfig
 
 PROXY_LABEL = "mist.proxy-of"
 """On Traefik's container: the data directory of the Mist that it serves."""
+INSTANCE_LABEL = "mist.instance"
+"""On every container that some Mist made."""
 
 
 def find_proxy(client: docker.DockerClient, config: EngineConfig) -> Container | None:
@@ -22,6 +24,8 @@ def find_proxy(client: docker.DockerClient, config: EngineConfig) -> Container |
     for container in client.containers.list(
         all=True, filters={"label": PROXY_LABEL}, ignore_removed=True
     ):
+        if INSTANCE_LABEL in container.labels:
+            continue  # an app's, whose image has the label: it shall not meet all other apps
         if os.path.normpath(container.labels.get(PROXY_LABEL, "")) == str(config.data_dir):
             return container
     return None

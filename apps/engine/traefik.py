@@ -19,6 +19,7 @@ from apps.engine.deadline import Deadline
 from apps.engine.errors import MAKE_ROOM, OutOfDisk, ProxyUnavailable, SwitchFailed, TimedOut
 from apps.engine.locks import file_lock
 from apps.engine.probe import connect, is_connected, probe
+from apps.engine.proxy_addresses import LOOPBACK, inner_address, public_address
 from apps.engine.routes import closed_service
 
 SOURCE = Path(__file__).resolve().parents[2] / "traefik"
@@ -38,7 +39,7 @@ class Traefik:
         self._pid_file = self._home / "traefik.pid"
         self._log = self._home / "traefik.log"
         self._log_hint = f"Its log is {self._log}."
-        self._host = config.proxy_host or "127.0.0.1"
+        self._host = config.proxy_host or LOOPBACK
 
     # ---------------------------------------------------------------------------------- process
 
@@ -107,8 +108,8 @@ class Traefik:
     def _placeholders(self) -> dict[str, object]:
         config = self._config
         return {
-            "bind": "" if config.bind in ("0.0.0.0", "::") else config.bind,
-            "inside": self._host,
+            "bind": public_address(config),
+            "inside": inner_address(config),
             "http_port": config.http_port,
             "https_port": config.https_port,
             "probe_port": config.probe_port,

@@ -125,9 +125,6 @@ class ContainerTraefik(Traefik):
         folder = self._config.data_dir
         mine = super()._placeholders()
         return mine | {
-            # Projects' containers share networks with Traefik's: these entry points must listen on
-            # none but the one that Mist's own parts are in, which is where this name leads.
-            "inside": self._config.proxy_host,
             "constraints": f"{mine['constraints']} || Label(`{DASHBOARD_LABEL}`, `{folder}`)",
             "more_entry_points": _DASHBOARD.format(port=self._config.dashboard_port),
         }
