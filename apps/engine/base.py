@@ -32,6 +32,7 @@ from apps.engine.deadline import Deadline
 from apps.engine.disk import EngineDisk, StoredNetwork
 from apps.engine.image_names import ImageName
 from apps.engine.known_hosts import HostKey
+from apps.engine.proxy_state import ProxyState
 from apps.engine.usage import Usage
 
 # ------------------------------------------------------------------------------------------- git
@@ -264,6 +265,15 @@ class Proxy(Protocol):
 
     def version(self) -> str:
         """Of the running Traefik."""
+        ...
+
+    def state(self) -> ProxyState:
+        """What it says that it does now, and the files that say what it should."""
+        ...
+
+    def entry_points(self) -> Mapping[str, str]:
+        """Each entry point, by a name for people with its port, and why it does not answer from
+        here; empty where it does."""
         ...
 
     def prepare(self) -> None:

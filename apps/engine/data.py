@@ -199,6 +199,9 @@ class OutputLine(NamedTuple):
 class EngineInfo:
     version: str
     api_version: str
+    """The newest version of its API that it speaks."""
+    oldest_api: str = ""
+    """The oldest one; empty where it does not say."""
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,11 @@ class DockerContainers(DockerImages):
     def info(self) -> EngineInfo:
         with guard():
             version = self._client.version()
-            return EngineInfo(version=version["Version"], api_version=version["ApiVersion"])
+            return EngineInfo(
+                version=version["Version"],
+                api_version=version["ApiVersion"],
+                oldest_api=version.get("MinAPIVersion", ""),
+            )
 
     def live_restore(self) -> bool | None:
         with guard(), api_errors():

@@ -10,135 +10,20 @@ honoured, a route is confirmed only when it was written and its service has a ru
 
 from __future__ import annotations
 
-import datetime as dt
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from apps.engine.base import Engine
-from apps.engine.data import (
-    Commit,
-    Container,
-    ContainerStatus,
-    EngineConfig,
-    GitAccess,
-    LineSink,
-    ProbeResult,
-)
+from apps.engine.data import Container, ContainerStatus, EngineConfig, ProbeResult
 from apps.engine.deadline import Deadline
-from apps.engine.errors import BranchNotFound, CloneFailed, SwitchFailed
+from apps.engine.errors import SwitchFailed
 from apps.engine.fake_containers import FakeContainers
 from apps.engine.fake_faults import Actor, Call
-from apps.engine.kept import kept
-from apps.engine.known_hosts import HostKey
+from apps.engine.fake_git import FakeGit
+from apps.engine.labels import probe_router
+from apps.engine.proxy_state import ProxyState
 from apps.engine.routes import closed_service
-
-
-class FakeGit(Actor):
-    actor = "git"
-
-    def __init__(self, journal: list[Call] | None = None) -> None:
-        super().__init__(journal)
-        self.files: dict[str, str] = {"Dockerfile": "FROM scratch\nEXPOSE 8000\n"}
-        """What a checkout writes."""
-        self.commits: dict[str, Commit] = {}
-        """Branch → the commit at its tip."""
-        self.accesses: list[GitAccess | None] = []
-        """What each fetch and each look at branches was given."""
-        self.shown_keys: tuple[HostKey, ...] = ()
-        """What every SSH server shows; one key when nobody says."""
-        self._numbers = itertools.count(1)
-        self.commit("First version")
-
-    def commit(self, message: str, branch: str = "main") -> Commit:
-        """A new commit at the branch's tip. Not a method of engines."""
-        commit = Commit(
-            sha=f"{next(self._numbers):040x}",
-            message=message,
-            author="Alice",
-            committed_at=dt.datetime(2026, 1, 1, tzinfo=dt.UTC),
-        )
-        # By its own digits too: it can still be deployed when the branch has moved on.
-        self.commits[branch] = self.commits[commit.sha] = commit
-        return commit
-
-    def fetch(
-        self,
-        *,
-        url: str,
-        mirror: Path,
-        ref: str,
-        log: LineSink,
-        deadline: Deadline,
-        access: GitAccess | None = None,
-    ) -> Commit:
-        self.accesses.append(access)
-        deadline.check()
-        self.enter("fetch", ref)
-        deadline.check()
-        known = self.commits | {commit.sha: commit for commit in self.commits.values()}
-        if ref not in known:
-            branches = ", ".join(name for name in self.commits if len(name) != 40)
-            raise BranchNotFound(
-                f"The branch {ref} does not exist. The repository has: {branches}.",
-                hint="Choose one of the repository's branches in the app's settings.",
-            )
-        log(f"From {url}")
-        return known[ref]
-
-    def checkout(
-        self,
-        *,
-        mirror: Path,
-        sha: str,
-        target: Path,
-        deadline: Deadline,
-        url: str = "",
-        log: LineSink | None = None,
-        access: GitAccess | None = None,
-    ) -> None:
-        self.enter("checkout", sha)
-        deadline.check()
-        if not any(commit.sha == sha for commit in self.commits.values()):
-            raise CloneFailed(f"The commit {sha[:7]} is not in the mirror.")
-        target.mkdir(parents=True)
-        for name, text in self.files.items():
-            path = target / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-
-    def branches(
-        self, *, url: str, deadline: Deadline, access: GitAccess | None = None
-    ) -> tuple[str, ...]:
-        self.accesses.append(access)
-        self.enter("branches", url)
-        deadline.check()
-        return tuple(sorted(name for name in self.commits if len(name) != 40))
-
-    def host_keys(self, *, host: str, port: int, deadline: Deadline) -> tuple[HostKey, ...]:
-        self.enter("host_keys", f"{host}:{port}")
-        deadline.check()
-        return self.shown_keys or (HostKey(host, port, "ssh-ed25519", "AAAA" * 17),)
-
-    def find_kept(self, *, repository: Path, branch: str, ref: str, deadline: Deadline) -> Commit:
-        """Of a real repository, as the two below: git is there wherever Mist is."""
-        self.enter("find_kept", ref)
-        with kept(repository, branch=branch, deadline=deadline) as found:
-            return found.find(ref)
-
-    def checkout_kept(
-        self, *, repository: Path, branch: str, sha: str, target: Path, deadline: Deadline
-    ) -> None:
-        self.enter("checkout_kept", sha)
-        with kept(repository, branch=branch, deadline=deadline) as found:
-            found.checkout(sha, target)
-
-    def advance_kept(self, *, repository: Path, branch: str, sha: str, deadline: Deadline) -> None:
-        self.enter("advance_kept", sha)
-        with kept(repository, branch=branch, deadline=deadline) as found:
-            found.advance(branch, sha)
 
 
 class FakeProxy(Actor):
@@ -159,6 +44,10 @@ class FakeProxy(Actor):
         """Given in turn; afterwards what runs is healthy."""
         self.refusals: list[str] = []
         """Why connections fail, in turn; afterwards they are accepted."""
+        self.state_now: ProxyState | None = None
+        """What it says of itself; what it should be, when nobody says otherwise."""
+        self.silent: dict[str, str] = {}
+        """Entry points that do not answer, and why."""
         self._containers = containers
         self._running = False
 
@@ -168,6 +57,26 @@ class FakeProxy(Actor):
     def version(self) -> str:
         self.enter("version")
         return "3.7.15"
+
+    def state(self) -> ProxyState:
+        self.enter("state")
+        return self.state_now or self.right_state()
+
+    def right_state(self) -> ProxyState:
+        """All that is written is taken up. Not a method of proxies."""
+        files = {f"app-{app}": routes for app, routes in self.routes.items()}
+        routers = {
+            f"{name}@file": router
+            for routes in self.routes.values()
+            for name, router in routes["http"]["routers"].items()
+        }
+        names = (probe_router(container.labels) for container in self._live())
+        probes = {f"{name}@docker": {"entryPoints": ["probe"]} for name in names if name}
+        return ProxyState("3.7.15", True, files, routers | probes)
+
+    def entry_points(self) -> Mapping[str, str]:
+        self.enter("entry_points")
+        return {"HTTP (port 80)": ""} | self.silent
 
     def prepare(self) -> None:
         self.enter("prepare")

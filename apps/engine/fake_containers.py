@@ -33,7 +33,8 @@ class FakeContainers(FakeWorld):
 
     def info(self) -> EngineInfo:
         self.enter("info")
-        return EngineInfo(version="28.0.0", api_version="1.48")
+        oldest, newest = self.speaks
+        return EngineInfo(version="28.0.0", api_version=newest, oldest_api=oldest)
 
     def live_restore(self) -> bool | None:
         self.enter("live_restore")

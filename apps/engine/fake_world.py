@@ -39,6 +39,8 @@ class FakeWorld(FakeRegistries):
         """What every container writes; a test may append while somebody follows."""
         self.command_says: list[str] = ["done"]
         """What every command of `run_once` writes."""
+        self.speaks = ("1.24", "1.48")
+        """The oldest and newest version of the engine's API."""
         self.outcomes: list[Outcome] = []
         """How commands end, in turn; afterwards well."""
         self.used: dict[str, Usage] = {}

@@ -6,6 +6,7 @@ there an app's file says (`routes`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 from apps.engine.routes import service_of
@@ -15,6 +16,7 @@ PROBE_HEADER = "X-Mist-Probe"
 
 
 _READS = "traefik."
+_ROUTER = re.compile(r"traefik\.http\.routers\.([a-z0-9-]+-probe)\.rule")
 
 
 def foreign_labels(found: Mapping[str, str], own: Mapping[str, str]) -> list[str]:
@@ -22,6 +24,11 @@ def foreign_labels(found: Mapping[str, str], own: Mapping[str, str]) -> list[str
     them. They could lead any host name there, or its visitors into Traefik itself."""
     # Traefik does not tell capitals from small letters.
     return sorted(name for name in found if name.casefold().startswith(_READS) and name not in own)
+
+
+def probe_router(labels: Mapping[str, str]) -> str:
+    """What Traefik calls the router that `probe_labels` make; empty for other labels."""
+    return next((match[1] for name in labels if (match := _ROUTER.fullmatch(name))), "")
 
 
 def probe_host(container_name: str) -> str:

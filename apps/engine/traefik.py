@@ -20,6 +20,8 @@ from apps.engine.errors import MAKE_ROOM, OutOfDisk, ProxyUnavailable, SwitchFai
 from apps.engine.locks import file_lock
 from apps.engine.probe import connect, is_connected, probe
 from apps.engine.proxy_addresses import LOOPBACK, inner_address, public_address
+from apps.engine.proxy_reach import ask_entry_points
+from apps.engine.proxy_state import ProxyState, read_files
 from apps.engine.routes import closed_service
 
 SOURCE = Path(__file__).resolve().parents[2] / "traefik"
@@ -50,6 +52,17 @@ class Traefik:
         found = self._api("/api/version")
         return str((found or {}).get("Version", ""))
 
+    def state(self) -> ProxyState:
+        routers = (self._api("/api/rawdata") or {}).get("routers") or {}
+        return ProxyState(self.version(), self._is_current(), read_files(self._dynamic), routers)
+
+    def _is_current(self) -> bool:
+        static = self._home / "traefik.yml"
+        return static.is_file() and static.read_text() == self._static_configuration()
+
+    def entry_points(self) -> Mapping[str, str]:
+        return ask_entry_points(self._config)
+
     def prepare(self) -> None:
         self._write_static()
 
@@ -58,14 +71,13 @@ class Traefik:
         self._dynamic.mkdir(parents=True, exist_ok=True)
         (self._home / "new").mkdir(exist_ok=True)
         self._certificates.mkdir(mode=0o700, exist_ok=True)
-        static = self._home / "traefik.yml"
-        wanted = self._static_configuration()
-        if static.is_file() and static.read_text() == wanted:
+        if self._is_current():
             return False
+        static = self._home / "traefik.yml"
         # Nobody else's to read: an issuer's key may be in it.
         static.touch(mode=0o600)
         static.chmod(0o600)
-        static.write_text(wanted)
+        static.write_text(self._static_configuration())
         return True
 
     def ensure_running(self) -> None:

@@ -12,9 +12,10 @@ from typing import Any
 
 from apps.engine.data import BuildSpec, EngineConfig, LineSink
 from apps.engine.deadline import Deadline
-from apps.engine.fake import FakeEngine, FakeGit, FakeProxy
+from apps.engine.fake import FakeEngine, FakeProxy
 from apps.engine.fake_containers import FakeContainers
 from apps.engine.fake_faults import Call
+from apps.engine.fake_git import FakeGit
 
 OUTPUT = [
     "INFO:     Uvicorn running on http://0.0.0.0:8000",

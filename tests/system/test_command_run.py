@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 from pathlib import Path
@@ -168,6 +169,17 @@ def test_the_doctor_names_what_is_wrong_and_what_to_do(
         call_command("doctor", stdout=out)
     assert end.value.code == 1
     assert "PROBLEM Docker engine: No engine.\n        Start it." in out.getvalue()
+
+
+def test_the_doctor_says_what_it_found_in_traefik(fake: FakeEngine, db: None) -> None:
+    fake.proxy.ensure_running()
+    fake.proxy.state_now = dataclasses.replace(fake.proxy.right_state(), version="3.6.0")
+    out = io.StringIO()
+    with pytest.raises(SystemExit) as end:
+        call_command("doctor", stdout=out)
+    assert end.value.code == 1
+    assert "PROBLEM Traefik's version: 3.6.0 is too old" in out.getvalue()
+    assert "ok      Traefik's configuration: as this Mist writes it" in out.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from apps.engine.connect import get_engine
 from apps.engine.errors import SecretsUnreadable
 from apps.engine.host import Check
 from apps.engine.keys import HINT
+from apps.engine.proxy_checks import proxy_checks
 from apps.projects.fields import key_ring
 from apps.projects.keys import unreadable_count
 from apps.system.management.base import MistCommand
@@ -54,7 +55,9 @@ class Command(MistCommand):
         if not config.proxy_host:
             # In a container: what starts with the machine is not seen from here.
             yield boot.check_boot(config.data_dir)
-        yield host.check_proxy(engine.proxy.running())
+        yield host.check_proxy(runs := engine.proxy.running())
+        if runs:
+            yield from proxy_checks(engine)
         yield from host.port_checks(config, settings.MIST_PORT, settings.MIST_BIND)
 
     def _print(self, check: Check) -> None:
