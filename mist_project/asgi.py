@@ -34,6 +34,7 @@ from apps.system.planning import is_own_origin  # noqa: E402
 from mist_project.git_server import GitServer  # noqa: E402
 from mist_project.large_bodies import allowance  # noqa: E402
 from mist_project.request_bodies import BODY, LargeBody  # noqa: E402
+from mist_project.visitor_pages import VisitorPages  # noqa: E402
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -261,10 +262,13 @@ async def body_max(scope: Scope) -> int:
 async def _http(scope: Scope, receive: Receive, send: Send) -> None:
     if _git.answers(scope):
         await _git(scope, receive, send)
+    elif _visitor_pages.answers(scope):
+        await _visitor_pages(scope, receive, send)
     else:
         await _pages(scope, receive, send)  # type: ignore[arg-type]
 
 
 _pages = PooledHandler()
 _git = GitServer()
+_visitor_pages = VisitorPages(_pages.run)
 application = ProtocolTypeRouter({"http": _http, "websocket": _websockets(_pages)})

@@ -47,6 +47,13 @@ MIST_OUTPUT_LOG_MAX_MB = env.int("MIST_OUTPUT_LOG_MAX_MB", default=10)
 MIST_PUSH_LIMIT_MB = max(1, env.int("MIST_PUSH_LIMIT_MB", default=1024))
 MIST_UPLOAD_LIMIT_MB = max(1, env.int("MIST_UPLOAD_LIMIT_MB", default=256))
 MIST_ENGINE = env.str("MIST_ENGINE", default="apps.engine.real")
+# Mist's own Traefik is trusted besides: it is on this machine, or is MIST_PROXY_HOST.
+MIST_TRUSTED_PROXIES = env.list("MIST_TRUSTED_PROXIES", default=["127.0.0.0/8", "::1/128"])
+for _network in MIST_TRUSTED_PROXIES:
+    try:
+        ipaddress.ip_network(_network, strict=False)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"MIST_TRUSTED_PROXIES: {error}") from error
 MIST_ENGINE_CONFIG = EngineConfig(
     instance=instance_id(MIST_DATA_DIR),
     data_dir=MIST_DATA_DIR,
@@ -58,6 +65,7 @@ MIST_ENGINE_CONFIG = EngineConfig(
     proxy_api_port=env.int("MIST_PROXY_API_PORT", default=8082),
     proxy_host=env.str("MIST_PROXY_HOST", default=""),
     dashboard_port=MIST_PORT,
+    trusted_proxies=tuple(MIST_TRUSTED_PROXIES),
     network_pool=env.str("MIST_NETWORK_POOL", default="10.192.0.0/12"),
     git_localhost=env.bool("MIST_GIT_LOCALHOST", default=False),
     build_cgroup=env.str("MIST_BUILD_CGROUP", default=""),
@@ -80,13 +88,6 @@ DEFAULT_FROM_EMAIL = MIST_EMAIL_FROM or "mist@localhost"
 MIST_REQUIRE_2FA = env.str("MIST_REQUIRE_2FA", default="").strip().lower()
 if MIST_REQUIRE_2FA not in ("", "admins", "everyone"):
     raise ImproperlyConfigured("MIST_REQUIRE_2FA is empty, admins or everyone.")
-# Mist's own Traefik is trusted besides: it is on this machine, or is MIST_PROXY_HOST.
-MIST_TRUSTED_PROXIES = env.list("MIST_TRUSTED_PROXIES", default=["127.0.0.0/8", "::1/128"])
-for _network in MIST_TRUSTED_PROXIES:
-    try:
-        ipaddress.ip_network(_network, strict=False)
-    except ValueError as error:
-        raise ImproperlyConfigured(f"MIST_TRUSTED_PROXIES: {error}") from error
 PASSWORD_RESET_TIMEOUT = 3600
 ACCOUNT_ADAPTER = "apps.accounts.adapters.AccountAdapter"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None

@@ -51,6 +51,8 @@ LABELS = {
     "stop_seconds": "Grace time",
     "restart_policy": "Restart policy",
     "replicas": "Containers",
+    "protocol": "Protocol",
+    "sticky_sessions": "Sticky sessions",
     "memory_mb": "Memory limit",
     "cpus": "CPU limit",
 }
@@ -80,6 +82,8 @@ WORDS: dict[str, dict[Any, str]] = {
     },
     "has_submodules": {True: "fetched", False: "left out"},
     "has_lfs": {True: "fetched", False: "left out"},
+    "protocol": {"http": "HTTP/1.1", "h2c": "h2c"},
+    "sticky_sessions": {True: "on", False: "off"},
     "health_check": {"http": "HTTP", "tcp": "TCP", "up": "stays up"},
     "restart_policy": {
         "unless-stopped": "always",

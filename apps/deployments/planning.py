@@ -140,6 +140,8 @@ def container_spec(
             instance=settings.MIST_ENGINE_CONFIG.instance,
             own=f"{deployment.service}-{replica}" if app.replicas > 1 else "",
             more_ports=deployment.more_ports,
+            scheme="h2c" if app.protocol == App.Protocol.H2C else "",
+            sticky=app.sticky_sessions,
         )
     return ContainerSpec(
         name=deployment.name_of(replica),

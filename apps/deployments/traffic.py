@@ -16,6 +16,7 @@ from apps.deployments.selectors import in_gap, live_deployment
 from apps.deployments.work import Work
 from apps.domains.models import Domain
 from apps.domains.planning import closed_routes_file, router_name, routes_file
+from apps.domains.selectors import is_in_maintenance
 from apps.engine.connect import get_engine
 from apps.engine.data import Container
 from apps.engine.deadline import Deadline
@@ -37,7 +38,9 @@ def publish_routes(app: App) -> None:
     proxy = get_engine().proxy
     with route_lock(app):
         live = live_deployment(app)
-        if live is None or not live.has_address:
+        if live is None and app.has_address and is_in_maintenance(app):
+            proxy.write_routes(str(app.pk), closed_routes_file(app))
+        elif live is None or not live.has_address:
             proxy.remove_routes(str(app.pk))
         elif in_gap(app):
             proxy.write_routes(str(app.pk), closed_routes_file(app))

@@ -7,7 +7,8 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from apps.domains.models import Domain
+from apps.accounts.read_only import LookOnly
+from apps.domains.models import Domain, TrafficRules, TrafficUser
 from apps.domains.services import domain_remove
 
 
@@ -26,3 +27,21 @@ class DomainAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def delete_model(self, request: HttpRequest, obj: Domain) -> None:
         domain_remove(domain=obj)
+
+
+@admin.register(TrafficRules)
+class TrafficRulesAdmin(LookOnly):
+    list_display = ("app", "domain", "maintenance", "body_limit_mb", "compresses")
+    list_select_related = ("app__project", "domain")
+    search_fields = ("app__slug", "domain__host")
+
+
+@admin.register(TrafficUser)
+class TrafficUserAdmin(LookOnly):
+    list_display = ("name", "rules", "created_at", "created_by")
+    list_select_related = ("rules__app__project", "rules__domain", "created_by")
+    exclude = ("password_hash",)
+    search_fields = ("name",)
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).defer("password_hash")

@@ -8,6 +8,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from apps.domains.rule_models import TrafficRules as TrafficRules
+from apps.domains.rule_models import TrafficUser as TrafficUser
 from apps.engine.routes import MAX_PATH, WILD
 from apps.projects.models import App
 

@@ -6,8 +6,9 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
-from apps.domains.selectors import routes_of
+from apps.domains.selectors import engine_rules_of, routes_of
 from apps.engine.routes import app_routes, closed_routes
+from apps.engine.traffic_rules import NO_RULES
 from apps.projects.models import App
 
 
@@ -26,14 +27,23 @@ def routes_file(
 ) -> dict[str, Any]:
     """All addresses of the app, leading to one deployment's service of so many containers. Those of
     a port that it has no service for wait for the next deployment."""
+    rules = engine_rules_of(app)
     routes = [
         replace(one, port=None) if one.port == port else one
-        for one in routes_of(app)
+        for one in routes_of(app, rules)
         if one.port in (None, port) or one.port in more_ports
     ]
-    return app_routes(app=str(app.pk), service=service, routes=routes, containers=containers)
+    return app_routes(
+        app=str(app.pk),
+        service=service,
+        routes=routes,
+        containers=containers,
+        rules=rules.get(None, NO_RULES),
+    )
 
 
 def closed_routes_file(app: App) -> dict[str, Any]:
     """All addresses of the app, leading to the word that it is back in a moment."""
-    return closed_routes(app=str(app.pk), routes=routes_of(app))
+    rules = engine_rules_of(app)
+    routes = routes_of(app, rules)
+    return closed_routes(app=str(app.pk), routes=routes, rules=rules.get(None, NO_RULES))

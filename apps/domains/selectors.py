@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from django.conf import settings
 from django.db.models import Q, QuerySet
 
 from apps.deployments.models import Deployment, Status
-from apps.domains.models import Domain, origin
+from apps.domains.models import Domain, TrafficRules, TrafficUser, origin
 from apps.engine.routes import WILD, Route
+from apps.engine.traffic_rules import TrafficRules as EngineRules
 from apps.projects.models import App
 
 
-def routes_of(app: App) -> list[Route]:
+def routes_of(app: App, own: Mapping[int | None, EngineRules]) -> list[Route]:
     """Every address that leads to the app, its own first; also those that leave it for another app
-    whose routes are yet to be written."""
+    whose routes are yet to be written. `own` are rules by domain (`engine_rules_of`)."""
     domains = list(Domain.objects.filter(Q(app=app) | Q(moved_from=app)))
     primary = next((one.host for one in domains if one.is_primary and one.app_id == app.pk), "")
-    return [Route(app.host), *(_route(one, primary or app.host) for one in domains)]
+    return [
+        Route(app.host),
+        *(_route(one, primary or app.host, own.get(one.pk)) for one in domains),
+    ]
 
 
-def _route(domain: Domain, primary: str) -> Route:
+def _route(domain: Domain, primary: str, rules: EngineRules | None) -> Route:
     redirects = domain.redirects and domain.host != primary
-    is_plain = not (domain.is_wild or domain.path or domain.port or redirects)
+    is_plain = not (domain.is_wild or domain.path or domain.port or redirects or rules)
     return Route(
         host=domain.host,
         path=domain.path,
@@ -29,7 +35,48 @@ def _route(domain: Domain, primary: str) -> Route:
         port=domain.port,
         redirect_to=origin(primary) if redirects else "",
         key="" if is_plain else f"d{domain.pk}",
+        rules=rules,
     )
+
+
+def rules_of(app: App) -> TrafficRules:
+    """The app's rules for all its names; a row that is not saved where there are none yet."""
+    found = TrafficRules.objects.filter(app=app, domain=None).first() or TrafficRules()
+    found.app = app
+    return found
+
+
+def users_of(app: App) -> QuerySet[TrafficUser]:
+    """Visitors with a password, of the app's rules and of its domains', without the hashes."""
+    found = TrafficUser.objects.filter(rules__app=app).defer("password_hash")
+    return found.select_related("rules__domain", "rules__app__project")
+
+
+def parted_domains(app: App) -> list[Domain]:
+    """Those with rules of their own."""
+    return list(domains_of(app).exclude(rules=None))
+
+
+def engine_rules_of(app: App) -> dict[int | None, EngineRules]:
+    """The rules that hold for addresses of `routes_of`: by domain, None for all others. At most
+    two queries. Raises `SecretsUnreadable`."""
+    rows = TrafficRules.objects.filter(Q(app=app) | Q(domain__moved_from=app))
+    found: dict[int | None, EngineRules] = {}
+    for row in rows.prefetch_related("users"):
+        row.app = app
+        found[row.domain_id] = row.for_engine()
+    return found
+
+
+def is_in_maintenance(app: App) -> bool:
+    """Whether visitors of some of its names are told so."""
+    return TrafficRules.objects.filter(app=app, maintenance=True).exists()
+
+
+def maintenance_page(pk: int) -> str | None:
+    """The HTML of those rules; empty for Mist's own, None where nothing is in maintenance."""
+    row = TrafficRules.objects.filter(pk=pk, maintenance=True, app__deleted_at=None)
+    return row.values_list("maintenance_page", flat=True).first()
 
 
 def ports_of(app: App) -> set[int]:

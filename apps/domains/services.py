@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 from apps.accounts.models import User
 from apps.audit.trail import facts, record
 from apps.deployments.services import app_publish
-from apps.domains.models import Domain
+from apps.domains.models import Domain, TrafficRules
 from apps.domains.selectors import overlapping, own_holder
 from apps.engine.errors import InvalidSource
 from apps.engine.routes import check_host_pattern, check_path_prefix
@@ -75,6 +75,7 @@ def domain_move(*, domain: Domain, to: App) -> Domain:
         domain.moved_from, domain.app = was.app, to
         domain.is_primary = domain.redirects = False
         domain.save()
+        TrafficRules.objects.filter(domain=domain).update(app=to)
         before, after = {"app": str(was.app)}, {"app": str(to)}
         record("domain.move", domain, name=f"{to} {domain}", before=before, after=after)
         # The other app's routes follow when these are written.

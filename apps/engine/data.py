@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 from apps.engine.holdings import PublishedPort, VolumeMount
 
+WEB_HOST = "mist-web"
+"""What `compose.yaml` calls the containers of the pages, in the network that only parts are in."""
 LineSink = Callable[[str], None]
 """Takes one line of output, without its newline, as soon as it is there."""
 
@@ -36,7 +38,9 @@ class EngineConfig:
     """Where a Traefik answers that runs as a container of its own, which compose starts; empty for
     one that Mist starts on this machine."""
     dashboard_port: int = 8080
-    """Where Mist's own pages are, for such a Traefik, which leads there too."""
+    """Where Mist's own pages are, to which Traefik leads, too."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks of proxies in front of Traefik, whose word about a visitor's address counts."""
     network_pool: str = "10.192.0.0/12"
     """Each project's network takes a free /24 of this."""
     git_localhost: bool = False
@@ -47,6 +51,18 @@ class EngineConfig:
     """What all builds together may eat; 0 for three quarters of the machine's memory."""
     build_cpus: float = 0
     """Processors for all builds together; 0 for all but half a one."""
+
+    @property
+    def pages_url(self) -> str:
+        """Where Traefik reaches Mist's own web servers."""
+        host = "127.0.0.1" if self.bind in ("", "0.0.0.0", "::") else self.bind
+        if self.proxy_host:
+            host = WEB_HOST
+        return (
+            f"http://[{host}]:{self.dashboard_port}"
+            if ":" in host
+            else (f"http://{host}:{self.dashboard_port}")
+        )
 
     @property
     def keys_room(self) -> Path:

@@ -13,6 +13,7 @@ from apps.engine.routes import service_of
 
 PROBE_HEADER = "X-Mist-Probe"
 """Answers that went through a container's probe router carry it; Traefik's own 404 does not."""
+STICKY_COOKIE = "mist_container"
 
 
 _READS = "traefik."
@@ -45,10 +46,14 @@ def probe_labels(
     instance: str,
     own: str = "",
     more_ports: Iterable[int] = (),
+    scheme: str = "",
+    sticky: bool = False,
 ) -> dict[str, str]:
     """All labels that make Traefik know a container. Where several share the `service`, `own` is
     the name of one that leads to this container alone: that is what is probed. Each of `more_ports`
-    has a service as well, which a route may lead to."""
+    has a service as well, which a route may lead to. `scheme` is `h2c` where the app speaks HTTP/2
+    without TLS at its `port`. `sticky`: who was sent to one of several containers comes back to it,
+    by a cookie."""
     own = own or service
     more = {
         f"traefik.http.services.{service_of(service, one)}.loadbalancer.server.port": str(one)
@@ -56,6 +61,10 @@ def probe_labels(
     }
     router = f"traefik.http.routers.{own}-probe"
     middleware = f"{own}-probe"
+    for one in {service, own} if scheme else ():
+        more[f"traefik.http.services.{one}.loadbalancer.server.scheme"] = scheme
+    if sticky:
+        more |= _sticky(f"traefik.http.services.{service}.loadbalancer.sticky.cookie")
     return more | {
         f"traefik.http.services.{own}.loadbalancer.server.port": str(port),
         "mist.instance": instance,
@@ -68,4 +77,13 @@ def probe_labels(
         f"{router}.middlewares": middleware,
         f"traefik.http.middlewares.{middleware}.headers.customresponseheaders."
         f"{PROBE_HEADER}": service,
+    }
+
+
+def _sticky(cookie: str) -> dict[str, str]:
+    return {
+        f"{cookie}.name": STICKY_COOKIE,
+        f"{cookie}.path": "/",
+        f"{cookie}.httponly": "true",
+        f"{cookie}.samesite": "lax",
     }

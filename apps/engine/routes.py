@@ -13,14 +13,25 @@ from typing import Any
 
 from apps.engine.errors import InvalidSource
 from apps.engine.sources import check_host_name
+from apps.engine.traffic_rules import (
+    AWAY_PAGE,
+    NO_RULES,
+    STEPS,
+    TrafficRules,
+    add_rules,
+    maintenance_page,
+)
 
 RETRY_SECONDS = "5"
 """After which visitors of an app that makes way are told to come again."""
-EXACT, WILDCARD = 2_000, 1_000
-"""Priorities in Traefik: a name beats a wildcard, then the longer path beats the shorter one. Left
-to itself Traefik goes by the length of the rule, and many names make a long one."""
+EXACT, WILDCARD = 20_000, 10_000
+"""Priorities in Traefik: a name beats a wildcard, then the longer path beats the shorter one, by so
+many `STEPS` that what an app's rules add stays in between. Left to itself Traefik goes by the
+length of the rule, and many names make a long one."""
 MAX_PATH = 200
 WILD = "*."
+_TLS = "-tls"
+"""Ends the names of routers for HTTPS."""
 _PATH = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
 _KEY = re.compile(r"[a-z0-9]*")
 _TARGET = re.compile(r"https?://[a-z0-9.-]+(?::[0-9]{1,5})?")
@@ -59,6 +70,8 @@ class Route:
     """`https://shop.example.com` where visitors are sent on to, with path and query."""
     key: str = ""
     """Names its router. Empty for a plain name, which shares the app's own."""
+    rules: TrafficRules | None = None
+    """Its own, instead of the app's."""
     https: Https | None = None
     """None where it is answered over plain HTTP only. Of names that share a router, all have the
     same or none."""
@@ -104,11 +117,17 @@ def closed_service(router: str) -> str:
 
 
 def app_routes(
-    *, app: str, service: str, routes: Sequence[Route], containers: int = 1
+    *,
+    app: str,
+    service: str,
+    routes: Sequence[Route],
+    containers: int = 1,
+    rules: TrafficRules = NO_RULES,
 ) -> dict[str, Any]:
     """The app's dynamic file; empty when it has no plain name. Of several containers, a request
     that one does not take, since it is ending or not listening yet, goes to another; Traefik does
-    that only as long as nothing of the request was sent.
+    that only as long as nothing of the request was sent. `rules` hold for every route without its
+    own, and come before everything else.
 
     Raises `InvalidSource` (a `ValueError`) for anything that is not a plain host name or path, so
     none can end its quotes and add a rule of its own.
@@ -121,11 +140,16 @@ def app_routes(
         retry = {"attempts": 3 * containers, "initialInterval": "10ms"}
         _everywhere(http, f"{main}-retry", {"retry": retry})
     _answer_https(http, main, routes)
+    for name, its, prefix in _ruled(http, main, routes, rules):
+        add_rules(http, name, its, prefix=prefix)
     return {"http": http} if http else {}
 
 
-def closed_routes(*, app: str, routes: Sequence[Route]) -> dict[str, Any]:
-    """As `app_routes`, for an app that is away for a moment: 503, and when to ask again."""
+def closed_routes(
+    *, app: str, routes: Sequence[Route], rules: TrafficRules = NO_RULES
+) -> dict[str, Any]:
+    """As `app_routes`, for an app that is away: 503, and when to ask again. Of the rules only
+    maintenance counts, for everybody: there is nothing to let anybody in to."""
     closed = closed_service(f"app-{app}")
     http = _routers(f"app-{app}", routes, lambda route: closed)
     if not http:
@@ -133,6 +157,10 @@ def closed_routes(*, app: str, routes: Sequence[Route]) -> dict[str, Any]:
     http["services"] = {closed: {"loadBalancer": {"servers": []}}}
     headers = {"customResponseHeaders": {"Retry-After": RETRY_SECONDS, "Cache-Control": "no-store"}}
     _everywhere(http, closed, {"headers": headers})
+    for name, its, prefix in _ruled(http, f"app-{app}", routes, rules):
+        page = maintenance_page(its.maintenance, prefix=prefix) if its.maintenance else {}
+        http["middlewares"] |= page
+        http["routers"][name]["middlewares"] = [*page] or [closed, AWAY_PAGE]
     _answer_https(http, f"app-{app}", routes)
     return {"http": http}
 
@@ -145,7 +173,7 @@ def _routers(main: str, routes: Sequence[Route], service: Any) -> dict[str, Any]
     plain = [route for route in routes if not route.key]
     if not plain:
         return {}
-    routers = {main: _router(" || ".join(_host_rule(one) for one in plain), EXACT)}
+    routers = {main: _router(" || ".join(_host_rule(one) for one in plain), EXACT + 1)}
     routers[main]["service"] = service(plain[0])
     middlewares: dict[str, Any] = {}
     for route in routes:
@@ -162,6 +190,18 @@ def _routers(main: str, routes: Sequence[Route], service: Any) -> dict[str, Any]
             middlewares[f"{name}-strip"] = {"stripPrefix": prefix}
             router["middlewares"] = [f"{name}-strip"]
     return {"routers": routers} | ({"middlewares": middlewares} if middlewares else {})
+
+
+def _ruled(
+    http: dict[str, Any], main: str, routes: Sequence[Route], rules: TrafficRules
+) -> list[tuple[str, TrafficRules, str]]:
+    """The routers that lead to the app: name, rules, and what names of middlewares begin with."""
+    own = {_router_name(main, one): one.rules for one in routes if one.rules and one.key}
+    return [
+        (name, own.get(plain, rules), plain if plain in own else main)
+        for name, router in list(http.get("routers", {}).items())
+        if router["service"] != "noop@internal" and (plain := name.removesuffix(_TLS))
+    ]
 
 
 def _router(rule: str, priority: int) -> dict[str, Any]:
@@ -196,7 +236,7 @@ def _answer_https(http: dict[str, Any], main: str, routes: Sequence[Route]) -> N
             age = {"stsSeconds": https.hsts_seconds}
             http.setdefault("middlewares", {})[f"{name}-hsts"] = {"headers": age}
             twin["middlewares"] = [f"{name}-hsts", *plain.get("middlewares", [])]
-        http["routers"][f"{name}-tls"] = twin
+        http["routers"][f"{name}{_TLS}"] = twin
         if https.redirects and group == everyone and not group[0].redirect_to:
             scheme = {"scheme": "https", "port": str(https.port), "permanent": True}
             http.setdefault("middlewares", {})[f"{name}-https"] = {"redirectScheme": scheme}
@@ -233,7 +273,7 @@ def _rule(route: Route) -> str:
 
 
 def _priority(route: Route) -> int:
-    return (WILDCARD if route.is_wild else EXACT) + len(route.path)
+    return (WILDCARD if route.is_wild else EXACT) + STEPS * len(route.path) + 1
 
 
 def _redirect(target: str) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import shutil
 import string
 import sys
@@ -16,13 +15,15 @@ from typing import Any
 from apps.engine import acme, process
 from apps.engine.data import EngineConfig, ProbeResult
 from apps.engine.deadline import Deadline
-from apps.engine.errors import MAKE_ROOM, OutOfDisk, ProxyUnavailable, SwitchFailed, TimedOut
+from apps.engine.errors import ProxyUnavailable, SwitchFailed, TimedOut
 from apps.engine.locks import file_lock
 from apps.engine.probe import connect, is_connected, probe
 from apps.engine.proxy_addresses import LOOPBACK, inner_address, public_address
 from apps.engine.proxy_reach import ask_entry_points
 from apps.engine.proxy_state import ProxyState, read_files
+from apps.engine.route_files import RouteFiles
 from apps.engine.routes import closed_service
+from apps.engine.traffic_rules import shared_rules
 
 SOURCE = Path(__file__).resolve().parents[2] / "traefik"
 START_SECONDS = 20.0
@@ -36,7 +37,7 @@ class Traefik:
     def __init__(self, config: EngineConfig) -> None:
         self._config = config
         self._home = config.data_dir / "traefik"
-        self._dynamic = self._home / "dynamic"
+        self._files = RouteFiles(self._home)
         self._certificates = self._home / acme.FOLDER
         self._pid_file = self._home / "traefik.pid"
         self._log = self._home / "traefik.log"
@@ -68,8 +69,7 @@ class Traefik:
 
     def _write_static(self) -> bool:
         """Write what Traefik reads when it starts; whether that is new."""
-        self._dynamic.mkdir(parents=True, exist_ok=True)
-        (self._home / "new").mkdir(exist_ok=True)
+        self._files.write_shared("mist", shared_rules(self._config.pages_url))
         self._certificates.mkdir(mode=0o700, exist_ok=True)
         if self._is_current():
             return False
@@ -129,7 +129,8 @@ class Traefik:
             "more_entry_points": "",
             "docker_host": config.docker_host or "unix:///var/run/docker.sock",
             "constraints": f"Label(`mist.instance`, `{config.instance}`)",
-            "dynamic_dir": self._dynamic,
+            "dynamic_dir": self._files.dynamic,
+            "trusted_proxies": json.dumps(config.trusted_proxies),
             "resolvers": acme.resolvers_text(acme.Issuing(), folder=self._certificates),
         }
 
@@ -190,42 +191,19 @@ class Traefik:
     # ----------------------------------------------------------------------------------- routes
 
     def write_routes(self, app: str, routes: Mapping[str, Any]) -> None:
-        if not routes:
-            self.remove_routes(app)
-            return
-        target = self._routes_path(app)
-        # JSON is YAML. Traefik watches the folder, so the file appears there whole or not at all.
-        text = json.dumps(routes, indent=1, sort_keys=True) + "\n"
-        if target.is_file() and target.read_text() == text:
-            return
-        fresh = self._home / "new" / target.name
-        try:
-            fresh.parent.mkdir(parents=True, exist_ok=True)
-            self._dynamic.mkdir(parents=True, exist_ok=True)
-            with fresh.open("w") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(fresh, target)
-        except OSError as error:
-            raise OutOfDisk(
-                f"The route could not be written: {error.strerror}.",
-                hint=MAKE_ROOM.format(again="try again"),
-            ) from error
+        if routes:
+            self._files.write(app, routes)
+        else:
+            self._files.remove(app)
 
     def read_routes(self, app: str) -> Mapping[str, Any] | None:
-        try:
-            found = json.loads(self._routes_path(app).read_text())
-        except (OSError, ValueError):
-            return None
-        return found if isinstance(found, dict) else None
+        return self._files.read(app)
 
     def remove_routes(self, app: str) -> None:
-        self._routes_path(app).unlink(missing_ok=True)
+        self._files.remove(app)
 
     def routed_apps(self) -> Sequence[str]:
-        found = (path.stem for path in self._dynamic.glob("app-*.yml"))
-        return [name for stem in found if (name := stem.removeprefix("app-")).isalnum()]
+        return self._files.apps()
 
     def wait_for_route(
         self, *, router: str, service: str, deadline: Deadline, servers: int = 1
@@ -288,11 +266,6 @@ class Traefik:
 
     def _is_connected(self, address: str, port: int) -> bool:
         return is_connected(address, port, Path("/proc/net/tcp").read_text())
-
-    def _routes_path(self, app: str) -> Path:
-        if not app.isalnum():
-            raise ValueError(f"Not an app's key: {app!r}")
-        return self._dynamic / f"app-{app}.yml"
 
     def _api(self, path: str) -> dict[str, Any] | None:
         """One object of Traefik's API, None for 404. Raises `ProxyUnavailable`."""

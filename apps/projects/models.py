@@ -118,6 +118,12 @@ class App(SourceSettings):
         TCP = "tcp", "The port accepts connections (TCP)"
         UP = "up", "It stays up: a worker without a port"
 
+    class Protocol(models.TextChoices):
+        """What the app speaks at its port."""
+
+        HTTP = "http", "HTTP/1.1"
+        H2C = "h2c", "HTTP/2 without TLS (h2c), for gRPC"
+
     class StopSignal(models.TextChoices):
         """What asks the container to end."""
 
@@ -181,6 +187,8 @@ class App(SourceSettings):
     replicas = models.PositiveSmallIntegerField(
         "containers", default=1, validators=[MinValueValidator(1), MaxValueValidator(MOST_REPLICAS)]
     )
+    protocol = models.CharField(max_length=10, choices=Protocol.choices, default=Protocol.HTTP)
+    sticky_sessions = models.BooleanField("sticky sessions", default=False)
     memory_mb = models.PositiveIntegerField(default=512, validators=[MinValueValidator(16)])
     cpus = models.DecimalField(
         max_digits=5, decimal_places=2, default=1, validators=[MinValueValidator(0.1)]

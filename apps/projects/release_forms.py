@@ -99,6 +99,17 @@ class ReleaseForm(SettingsForm):
         MOST_REPLICAS,
         "",
     )
+    sticky_sessions = forms.BooleanField(
+        label="Sticky sessions",
+        required=False,
+        help_text="A visitor of several containers comes back to the same one, by a cookie, as "
+        "long as it is there.",
+    )
+    protocol = _choice(
+        "Protocol",
+        "What the app speaks at its port. Visitors may use HTTP/2 with either one.",
+        App.Protocol.choices,
+    )
     drain_seconds = _number(
         "Drain time", "How long requests to the replaced version may take to end.", 0, HOUR
     )
@@ -158,6 +169,9 @@ class ReleaseForm(SettingsForm):
 
     def clean_post_deploy_command(self) -> str:
         return str(checked(check_command, self.cleaned_data["post_deploy_command"]))
+
+    def clean_protocol(self) -> str:
+        return str(self.given("protocol"))
 
     def clean_restart_policy(self) -> str:
         return str(self.given("restart_policy"))

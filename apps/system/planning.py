@@ -12,10 +12,8 @@ from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 from django.urls import reverse
 
+from apps.engine.data import WEB_HOST
 from apps.engine.host import own_address
-
-WEB_HOST = "mist-web"
-"""What `compose.yaml` calls the containers of the pages, in the network that only parts are in."""
 
 
 def dashboard_url() -> str:

@@ -21,11 +21,13 @@ URL = "/projects/shop/apps/web/domains/"
 
 
 def routers(fake: FakeEngine, app: App) -> dict[str, Any]:
-    """Rule without the app's own router's → router, as the proxy has them now."""
+    """Rule → router that leads to the app, as the proxy has them now."""
     reconciliation.apply_wishes()
     file: Any = fake.proxy.read_routes(str(app.pk)) or {"http": {"routers": {}}}
     return {
-        router["rule"]: router | {"name": name} for name, router in file["http"]["routers"].items()
+        router["rule"]: router | {"name": name}
+        for name, router in file["http"]["routers"].items()
+        if not name.endswith("-away")
     }
 
 

@@ -1,0 +1,113 @@
+"""The files that Traefik reads its routes from: one for each app, and one that all lean on."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from apps.engine.errors import MAKE_ROOM, OutOfDisk
+
+OLD_SECONDS = 60.0
+"""For so long a file of passwords is kept that its route no longer names: Traefik may read it."""
+
+
+class RouteFiles:
+    """Those in the folder `home`, in which Traefik watches `dynamic`.
+
+    Hashes of passwords have files of their own, since Traefik's API shows everybody on this machine
+    all of its configuration. Such a file is called by what is in it: whoever changes it is seen.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self.dynamic = home / "dynamic"
+        self._new = home / "new"
+        self._passwords = home / "passwords"
+
+    def write(self, app: str, routes: Mapping[str, Any]) -> None:
+        """Raises `OutOfDisk`; what was there stays whole then."""
+        path = self._path(app)
+        text, passwords = routes_text(routes, start=self._passwords / app)
+        try:
+            for file, users in passwords.items():
+                if not file.is_file():
+                    self._put(file, users)
+            if not path.is_file() or path.read_text() != text:
+                self._put(path, text)
+            self._forget_passwords(app, but=passwords)
+        except OSError as error:
+            raise OutOfDisk(
+                f"The route could not be written: {error.strerror}.",
+                hint=MAKE_ROOM.format(again="try again"),
+            ) from error
+
+    def write_shared(self, name: str, routes: Mapping[str, Any]) -> None:
+        """Declarations that the apps' files refer to."""
+        text, _ = routes_text(routes, start=self._passwords / name)
+        path = self.dynamic / f"{name}.yml"
+        if not path.is_file() or path.read_text() != text:
+            self._put(path, text)
+
+    def read(self, app: str) -> Mapping[str, Any] | None:
+        """What Traefik reads."""
+        try:
+            found = json.loads(self._path(app).read_text())
+        except (OSError, ValueError):
+            return None
+        return found if isinstance(found, dict) else None
+
+    def remove(self, app: str) -> None:
+        self._path(app).unlink(missing_ok=True)
+        self._forget_passwords(app, but={}, age=0.0)
+
+    def apps(self) -> Sequence[str]:
+        found = (path.stem for path in self.dynamic.glob("app-*.yml"))
+        return [name for stem in found if (name := stem.removeprefix("app-")).isalnum()]
+
+    def _path(self, app: str) -> Path:
+        if not app.isalnum():
+            raise ValueError(f"Not an app's key: {app!r}")
+        return self.dynamic / f"app-{app}.yml"
+
+    def _put(self, target: Path, text: str) -> None:
+        """Traefik watches the folder, so the file appears there whole or not at all."""
+        for folder in (self._new, target.parent):
+            folder.mkdir(parents=True, exist_ok=True)
+        mode = 0o600 if target.parent == self._passwords else 0o666
+        fresh = self._new / target.name
+        fresh.unlink(missing_ok=True)
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(fresh, target)
+
+    def _forget_passwords(
+        self, app: str, *, but: Mapping[Path, str], age: float = OLD_SECONDS
+    ) -> None:
+        for file in self._passwords.glob(f"{app}-*"):
+            if file not in but and time.time() - file.stat().st_mtime >= age:
+                file.unlink(missing_ok=True)
+
+
+def routes_text(routes: Mapping[str, Any], *, start: Path) -> tuple[str, dict[Path, str]]:
+    """What Traefik is to read, and the files of passwords that it names there, whose paths begin
+    with `start`."""
+    routes = copy.deepcopy(dict(routes))
+    files: dict[Path, str] = {}
+    for middleware in routes.get("http", {}).get("middlewares", {}).values():
+        if "users" in middleware.get("basicAuth", {}):
+            users = "".join(f"{user}\n" for user in middleware["basicAuth"].pop("users"))
+            digest = hashlib.sha256(users.encode()).hexdigest()[:32]
+            path = start.with_name(f"{start.name}-{digest}")
+            middleware["basicAuth"]["usersFile"] = str(path)
+            files[path] = users
+    # JSON is YAML. Traefik takes a file for a Go template first: two braces in a row, which JSON
+    # has nowhere outside of texts, would begin a command of its language.
+    text = json.dumps(routes, indent=1, sort_keys=True).replace("{{", "\\u007b\\u007b")
+    return text + "\n", files
