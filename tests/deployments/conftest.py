@@ -31,12 +31,13 @@ def world(
     transactional_db: None, data_dir: Path, tmp_path: Path, settings: Settings
 ) -> Iterator[World]:
     """The real engine with ports, labels and a proxy of this test's own."""
-    http_port, https_port, probe_port, api_port = free_ports(4)
+    http_port, https_port, probe_port, api_port, pages_port = free_ports(5)
     settings.MIST_ENGINE = "apps.engine.real"
     settings.MIST_HTTP_PORT = http_port
     settings.MIST_HEALTH_TIMEOUT = 30.0
     settings.MIST_DRAIN_SECONDS = 1.0
     settings.MIST_STOP_TIMEOUT = 3
+    settings.MIST_TRUSTED_PROXIES = ["127.0.0.2/32"]
     settings.MIST_ENGINE_CONFIG = EngineConfig(
         instance=unique_instance(),
         data_dir=data_dir,
@@ -45,6 +46,8 @@ def world(
         https_port=https_port,
         probe_port=probe_port,
         proxy_api_port=api_port,
+        dashboard_port=pages_port,
+        trusted_proxies=("127.0.0.2/32",),
         git_localhost=True,
     )
     get_engine.cache_clear()
