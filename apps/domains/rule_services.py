@@ -47,14 +47,19 @@ def user_save(
     with transaction.atomic():
         rules = _held(app, domain)
         user = rules.users.filter(name=name).defer("password_hash").first()
-        action = "traffic_user.add" if user is None else "traffic_user.change"
+        is_new = user is None
         if user is None:
             if rules.users.count() >= MAX_USERS:
                 raise InvalidSource(f"There are at most {MAX_USERS} users.")
             user = TrafficUser(rules=rules, name=name, created_by=by)
         user.password_hash = password_hash
         user.save()
-        record(action, user, name=f"{rules} {name}", project=app.project)
+        record(
+            "traffic_user.add" if is_new else "traffic_user.change",
+            user,
+            name=f"{rules} {name}",
+            project=app.project,
+        )
         app_publish(app=app)
     return user
 

@@ -18,6 +18,7 @@ from apps.accounts.invitation_services import invitation_create
 from apps.accounts.models import InstanceRole, User
 from apps.api.services import token_create
 from apps.deployments.models import Deployment, Status
+from apps.domains.rule_services import user_save
 from apps.domains.services import domain_add
 from apps.engine.fake import FakeEngine
 from apps.projects import services
@@ -155,6 +156,10 @@ TABLE = {
     "domain": DEVELOPER,
     "domain_move": DEVELOPER,
     "domain_delete": DEVELOPER,
+    "app_traffic": (VIEWER, DEVELOPER),
+    "domain_traffic": (VIEWER, DEVELOPER),
+    "domain_traffic_join": DEVELOPER,
+    "traffic_user_remove": DEVELOPER,
     "server": ADMIN,
     "server_data": ADMIN,
     "server_row": ADMIN,
@@ -235,6 +240,7 @@ def world(fake: FakeEngine, web: App, alice: User) -> World:
         project=web.project, registry="ghcr.io", username="bob", password="word", created_by=alice
     )
     domain = domain_add(app=web, host="shop.example.com", created_by=alice)
+    visitor = user_save(app=web, domain=None, name="eve", password="pass-word", by=alice)
     live = deploy(web)
     assert (live.status, live.number) == (Status.LIVE, 1)
     # The same rows' keys serve every address that has one.
@@ -242,6 +248,7 @@ def world(fake: FakeEngine, web: App, alice: User) -> World:
         known.pk
         == shared.pk
         == domain.pk
+        == visitor.pk
         == registry.pk
         == port.pk
         == web.variables.get().pk

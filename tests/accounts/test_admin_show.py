@@ -15,6 +15,7 @@ from apps.api.services import token_create
 from apps.audit.trail import record
 from apps.deployments.observation import note_engine
 from apps.deployments.services import deployment_request
+from apps.domains.rule_services import user_save
 from apps.domains.services import domain_add
 from apps.metrics.models import Resolution
 from apps.metrics.packing import Point, Sample
@@ -54,6 +55,7 @@ def inside(client: Client, alice: User, web: App) -> Client:
     )
     deployment_request(app=web, requested_by=alice)
     domain_add(app=web, host="shop.example.com", created_by=alice)
+    user_save(app=web, domain=None, name="eve", password=SECRET, by=alice)
     note_engine("The Docker engine does not answer.")
     samples_write(at=15, samples={web.pk: Sample(POINT, POINT)}, resolution=Resolution.FINE)
     CleanUp.objects.create(trigger=CleanUp.Trigger.BUTTON, requested_by=alice)

@@ -36,6 +36,8 @@ from apps.audit.planning import ACTIONS
 from apps.audit.trail import record
 from apps.deployments.models import Status
 from apps.deployments.services import app_stop, deployment_request
+from apps.domains.models import Domain
+from apps.domains.rule_services import rules_part, user_save
 from apps.domains.services import domain_add
 from apps.engine.fake import FakeEngine
 from apps.projects import services
@@ -303,6 +305,19 @@ POSTS: dict[str, Post | Callable[[], Post]] = {
     "domain_move": lambda: Post(
         ("domain.move",), "shop/other shop.example.com", ONE,
         {"to": App.objects.create(project=App.objects.get().project, slug="other", label="o").pk},
+    ),
+    "app_traffic": Post(
+        ("traffic_user.add",), "shop/web eve", APP,
+        {"rule": "user", "name": "eve", "password": SECRET},
+    ),
+    "domain_traffic": Post(("traffic.part",), "shop/web shop.example.com", ONE, {"rule": "own"}),
+    "domain_traffic_join": Post(
+        ("traffic.join",), "shop/web shop.example.com", ONE,
+        first=lambda app: rules_part(domain=Domain.objects.get()),
+    ),
+    "traffic_user_remove": Post(
+        ("traffic_user.remove",), "shop/web eve", ONE,
+        first=lambda app: user_save(app=app, domain=None, name="eve", password=SECRET, by=None),
     ),
     "domain_delete": Post(("domain.remove",), "shop/web shop.example.com", ONE),
     "storage_clean": Post(("clean_up.request",), "Clean-up 1"),

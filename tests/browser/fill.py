@@ -30,6 +30,7 @@ from apps.api.services import token_create, token_revoke
 from apps.deployments import tasks
 from apps.deployments.models import Deployment
 from apps.deployments.services import app_stop, deployment_cancel, deployment_request
+from apps.domains.rule_services import rules_change, rules_part, user_save
 from apps.domains.services import domain_add
 from apps.engine.connect import get_engine
 from apps.engine.data import ContainerStatus, Outcome
@@ -133,6 +134,7 @@ def fill() -> None:
         ),
     )
     domain_add(app=web, host="shop.example.com", created_by=alice)
+    _make_rules(web, alice)
     app_update(app=web, memory_mb=1024)
     share = partial(shared_variable_save, project=web.project, changed_by=alice)
     share(name="DATABASE_PASSWORD", value="a-shared-value", is_locked=False)
@@ -278,6 +280,24 @@ def _crash(engine: FakeEngine, app: int) -> None:
             engine.containers.all[pk] = replace(
                 container, status=ContainerStatus.EXITED, exit_code=137, out_of_memory=True
             )
+
+
+def _make_rules(web: App, alice: User) -> None:
+    """Of the app, and of a domain of its own."""
+    for name in ("alice", "press"):
+        user_save(app=web, domain=None, name=name, password="a-hidden-value", by=alice)
+    rules_change(
+        app=web,
+        domain=None,
+        allowed_networks=["203.0.113.0/24", "2001:db8::/32"],
+        rate_average=100,
+        rate_period_seconds=60,
+        rate_burst=200,
+        body_limit_mb=50,
+        headers=[["X-Frame-Options", "DENY"], ["X-Powered-By", ""]],
+    )
+    docs = domain_add(app=web, host="docs.example.com", path="/guide", created_by=alice)
+    rules_part(domain=docs)
 
 
 def _set_back() -> None:

@@ -70,6 +70,13 @@ PAGES: dict[str, dict[str, str]] = {
     },
     "app_domains": {"app-domains": f"{WEB}/domains/"},
     "domain": {"domain": f"{WEB}/domains/1/"},
+    "app_traffic": {"app-traffic": f"{WEB}/traffic/"},
+    "domain_traffic": {
+        "domain-traffic": f"{WEB}/domains/1/traffic/",
+        "domain-traffic-own": f"{WEB}/domains/2/traffic/",
+    },
+    "domain_traffic_join": {"domain-traffic-join": f"{WEB}/domains/2/traffic/join/"},
+    "traffic_user_remove": {"traffic-user-remove": f"{WEB}/traffic/users/1/remove/"},
     "app_source": {
         "app-source": f"{WEB}/source/",
         "app-source-pushed": "/projects/tidewater/apps/pushed/source/",
@@ -390,6 +397,11 @@ def test_forms_with_errors_are_accessible_too(person: Page, filled: Pages, looks
     person.get_by_role("button", name="Add domain").click()
     person.locator("[aria-invalid=true]").first.wait_for()
     wrong += in_looks(person, "app-domains-errors", looks)
+    person.goto(f"{filled.url}{WEB}/traffic/")
+    person.locator("#allowed_allowed_networks").fill("10.0.0.0/33")
+    person.get_by_role("button", name="Save addresses").click()
+    person.locator("[aria-invalid=true]").first.wait_for()
+    wrong += in_looks(person, "app-traffic-errors", looks)
     assert wrong == []
 
 
@@ -436,6 +448,7 @@ def test_pages_for_who_is_not_an_administrator_are_accessible_too(
         ("viewer-deployment", f"{WEB}/deployments/3/"),
         ("viewer-environment", f"{WEB}/environment/"),
         ("viewer-domains", f"{WEB}/domains/"),
+        ("viewer-traffic", f"{WEB}/traffic/"),
         ("viewer-deployments", "/deployments/"),
     ):
         page.goto(f"{filled.url}{path}")

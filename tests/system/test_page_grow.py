@@ -32,6 +32,7 @@ LISTS = [
     f"{A}deployments/",
     f"{A}environment/",
     f"{A}domains/",
+    f"{A}traffic/",
 ]
 STATUSES = (Status.RETIRED, Status.FAILED, Status.CANCELLED, Status.SKIPPED)
 
