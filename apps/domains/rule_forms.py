@@ -177,7 +177,12 @@ class MaintenanceForm(RuleForm):
         required=False,
         help_text="HTML with its styles in it; scripts and forms do nothing. Empty: Mist's own.",
         widget=forms.Textarea(
-            attrs={**LINES, "rows": 6, "placeholder": "<h1>Back at noon</h1>", "maxlength": None}
+            attrs={
+                **LINES,
+                "rows": 8,
+                "class": "textarea mono min-h-36",
+                "placeholder": "<h1>Back at noon</h1>",
+            }
         ),
     )
 
