@@ -14,8 +14,6 @@ from apps.engine.routes import service_of
 PROBE_HEADER = "X-Mist-Probe"
 """Answers that went through a container's probe router carry it; Traefik's own 404 does not."""
 STICKY_COOKIE = "mist_container"
-
-
 _READS = "traefik."
 _ROUTER = re.compile(r"traefik\.http\.routers\.([a-z0-9-]+-probe)\.rule")
 

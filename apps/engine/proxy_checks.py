@@ -138,7 +138,7 @@ def check_routes(
         yield Check(name, False, _listed(grave, names), hint)
     else:
         routers = sum(one.endswith("@file") for one in state.routers)
-        yield Check(name, True, f"{routers} of {len(state.files)} files, all taken up")
+        yield Check(name, True, f"{routers} in {len(state.files)} files, all taken up")
     if idle := [one for one in problems if not one.needed]:
         hint = "Look at the pages of these apps: visitors find nothing until they run."
         yield Check("Routes to nowhere", False, _listed(idle, names), hint, needed=False)

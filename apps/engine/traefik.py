@@ -55,7 +55,8 @@ class Traefik:
 
     def state(self) -> ProxyState:
         routers = (self._api("/api/rawdata") or {}).get("routers") or {}
-        return ProxyState(self.version(), self._is_current(), read_files(self._dynamic), routers)
+        files = read_files(self._files.dynamic)
+        return ProxyState(self.version(), self._is_current(), files, routers)
 
     def _is_current(self) -> bool:
         static = self._home / "traefik.yml"

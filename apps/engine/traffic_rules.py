@@ -109,7 +109,9 @@ NO_RULES = TrafficRules()
 def shared_rules(pages_url: str) -> dict[str, Any]:
     """The file that all others lean on: Mist's pages for visitors, and what is said under a name
     that nobody has. Where Mist is down, Traefik says the same with its own few words."""
-    nothing = {"rule": "PathPrefix(`/`)", "priority": 1, "service": "noop@internal"}
+    # What is below mist.internal is asked by Mist itself, which wants to hear Traefik alone.
+    nothing: dict[str, Any] = {"rule": r"!HostRegexp(`(^|\.)mist\.internal$`)", "priority": 1}
+    nothing["service"] = "noop@internal"
     nothing["middlewares"] = ["mist-nothing"]
     server = {"servers": [{"url": pages_url}], "passHostHeader": False}
     return {
