@@ -116,6 +116,9 @@ def check_the_inside(split: SplitMist) -> None:
     [network] = app.attrs["NetworkSettings"]["Networks"]
     address = app.attrs["NetworkSettings"]["Networks"][network]["IPAddress"]
     [traefik] = split.containers("traefik")
+    # Traefik finds the web servers by their name for pages of Mist's own.
+    status, page = split.host.visit("nobody.example.com")
+    assert status == 404 and "Nothing is here" in page
     # Somebody who is connected for a while, from where Traefik is.
     traefik.exec_run(["sh", "-c", f"sleep 15 | nc {address} 8080"], detach=True)
     found = split.ask(INSIDE.format(address=address, id=app.id))
