@@ -27,6 +27,7 @@ from apps.system.management.base import MistCommand, mist_pid
 from apps.system.management.bench_audit import measure_audit
 from apps.system.management.bench_load import Load, visit
 from apps.system.management.bench_metrics import measure_rounds
+from apps.system.management.bench_routes import measure_routes
 from apps.system.management.bench_world import fill, log_in
 from apps.system.management.own_instance import begin_anew, run_mist
 from apps.system.planning import local_url
@@ -34,12 +35,14 @@ from apps.system.services import demo_start
 
 PEOPLE = 100
 RATE = 20.0
-PARTS = ("start", "idle", "pages", "deployments", "metrics", "logs", "lighthouse", "audit")
+PARTS = (
+    *("start", "idle", "pages", "deployments", "metrics", "logs", "lighthouse", "audit", "routes"),
+)
 
 
 class Command(MistCommand):
     help = (
-        "Measure Mist on this machine and print JSON: start, memory, pages, deployments, logs. "
+        "Measure Mist on this machine and print JSON: start, memory, pages, deployments, routes. "
         "Uses an instance of its own with a temporary data directory and free ports."
     )
 
@@ -72,6 +75,8 @@ class Command(MistCommand):
                 found["metrics"] = _metrics()
             if "audit" in parts:
                 found["audit"] = measure_audit()
+            if "routes" in parts:
+                found["routes"] = _routes()  # Mist is down afterwards.
         finally:
             run_mist("down", "--proxy")
             shutil.rmtree(settings.MIST_DATA_DIR, ignore_errors=True)
@@ -197,6 +202,12 @@ def _metrics() -> dict[str, float]:
     found = measure_rounds(deployment.container_id)
     _delete(deployment.app)
     return found
+
+
+def _routes() -> dict[str, object]:
+    deployment = demo_start(requested_by=None)
+    _wait_until_live(deployment)
+    return measure_routes(deployment)
 
 
 def _load(paths: Sequence[str], cookies: Sequence[str], rate: float, seconds: float) -> Load:
