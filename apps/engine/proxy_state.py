@@ -51,7 +51,7 @@ def read_files(folder: Path) -> dict[str, Mapping[str, Any] | None]:
     found: dict[str, Mapping[str, Any] | None] = {}
     for path in sorted(folder.glob("*.yml")):
         try:
-            content = json.loads(path.read_text())
+            content = json.loads(path.read_text("utf-8"))
         except FileNotFoundError:
             continue  # gone a moment ago
         except (OSError, ValueError):

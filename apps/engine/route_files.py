@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from apps.engine.dynamic_file import file_text
 from apps.engine.errors import MAKE_ROOM, OutOfDisk
 
 OLD_SECONDS = 60.0
@@ -37,7 +38,7 @@ class RouteFiles:
             for file, users in passwords.items():
                 if not file.is_file():
                     self._put(file, users)
-            if not path.is_file() or path.read_text() != text:
+            if not path.is_file() or path.read_text("utf-8", "replace") != text:
                 self._put(path, text)
             self._forget_passwords(app, but=passwords)
         except OSError as error:
@@ -50,13 +51,13 @@ class RouteFiles:
         """Declarations that the apps' files refer to."""
         text, _ = routes_text(routes, start=self._passwords / name)
         path = self.dynamic / f"{name}.yml"
-        if not path.is_file() or path.read_text() != text:
+        if not path.is_file() or path.read_text("utf-8", "replace") != text:
             self._put(path, text)
 
     def read(self, app: str) -> Mapping[str, Any] | None:
         """What Traefik reads."""
         try:
-            found = json.loads(self._path(app).read_text())
+            found = json.loads(self._path(app).read_text("utf-8"))
         except (OSError, ValueError):
             return None
         return found if isinstance(found, dict) else None
@@ -81,7 +82,8 @@ class RouteFiles:
         mode = 0o600 if target.parent == self._passwords else 0o666
         fresh = self._new / target.name
         fresh.unlink(missing_ok=True)
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
+        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -107,7 +109,4 @@ def routes_text(routes: Mapping[str, Any], *, start: Path) -> tuple[str, dict[Pa
             path = start.with_name(f"{start.name}-{digest}")
             middleware["basicAuth"]["usersFile"] = str(path)
             files[path] = users
-    # JSON is YAML. Traefik takes a file for a Go template first: two braces in a row, which JSON
-    # has nowhere outside of texts, would begin a command of its language.
-    text = json.dumps(routes, indent=1, sort_keys=True).replace("{{", "\\u007b\\u007b")
-    return text + "\n", files
+    return file_text(routes), files
