@@ -36,7 +36,10 @@ IDLE_SECONDS = 30
 REQUEST_SECONDS = 60.0
 """From the first byte of a request to its last: a client that drips bytes never idles."""
 SOCKET_MESSAGE_MAX = 16 * 1024
-"""Bytes of a message or frame of a WebSocket. A page says less than 4 KiB at once."""
+"""Bytes of a frame that a WebSocket takes. A page says less than 4 KiB at once."""
+SOCKET_PARTS_MAX = 1024 * 1024
+"""Bytes of a message of a WebSocket, either way: what is longer would not be sent, either, and the
+parts of a page may be long."""
 
 
 class PageRequest(WebRequest):  # type: ignore[misc]
@@ -191,7 +194,7 @@ class PageServer(Server):  # type: ignore[misc]
             endpoints=[f"tcp:port={settings.MIST_PORT}:interface={host}"],
             server_name="Mist",
             application_close_timeout=2,
-            websocket_max_message_size=SOCKET_MESSAGE_MAX,
+            websocket_max_message_size=SOCKET_PARTS_MAX,
             websocket_max_frame_size=SOCKET_MESSAGE_MAX,
         )
         self._ready = ready
