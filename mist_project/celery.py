@@ -8,4 +8,6 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mist_project.settings")
 
 app = Celery("mist")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks(["apps.accounts", "apps.deployments", "apps.sources", "apps.storage"])
+app.autodiscover_tasks(
+    ["apps.accounts", "apps.deployments", "apps.domains", "apps.sources", "apps.storage"]
+)

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ImproperlyConfigured
 
 from apps.engine.data import EngineConfig
+from apps.engine.name_facts import parse_server
+from apps.engine.public_addresses import check_service
 from mist_project import __version__
 from mist_project.env import (
     data_dir,
@@ -31,6 +33,19 @@ MIST_BIND = env.str("MIST_BIND", default="0.0.0.0")
 MIST_HTTP_PORT = env.int("MIST_HTTP_PORT", default=80)
 MIST_BASE_DOMAIN = env.str("MIST_BASE_DOMAIN", default="localhost").lower().strip(".")
 MIST_URL = env.str("MIST_URL", default="").rstrip("/")
+MIST_DNS_SERVERS = env.list("MIST_DNS_SERVERS", default=[])
+MIST_PUBLIC_ADDRESSES = env.list("MIST_PUBLIC_ADDRESSES", default=[])
+MIST_ADDRESS_SERVICE = env.str("MIST_ADDRESS_SERVICE", default="").strip()
+for _name, _check, _values in (
+    ("MIST_DNS_SERVERS", parse_server, MIST_DNS_SERVERS),
+    ("MIST_PUBLIC_ADDRESSES", ipaddress.ip_address, MIST_PUBLIC_ADDRESSES),
+    ("MIST_ADDRESS_SERVICE", check_service, list(filter(None, [MIST_ADDRESS_SERVICE]))),
+):
+    for _value in _values:
+        try:
+            _check(_value)
+        except ValueError as error:
+            raise ImproperlyConfigured(f"{_name}: {error}") from error
 MIST_CONCURRENT_DEPLOYMENTS = env.int("MIST_CONCURRENT_DEPLOYMENTS", default=2)
 MIST_CLONE_TIMEOUT = env.float("MIST_CLONE_TIMEOUT", default=600.0)
 MIST_BUILD_TIMEOUT = env.float("MIST_BUILD_TIMEOUT", default=1800.0)
@@ -312,6 +327,8 @@ CELERY_BEAT_SCHEDULE = {
     "tidy": {"task": "apps.storage.tasks.tidy_storage", "schedule": 300.0},
     "deliveries": {"task": "apps.sources.tasks.forget_deliveries", "schedule": 3600.0},
     # One query that finds nothing, while no app is of GitHub.
+    # Of names that are due, found by an index.
+    "names": {"task": "apps.domains.tasks.check_due_names", "schedule": 30.0},
     "reports": {"task": "apps.sources.tasks.send_reports", "schedule": 5.0},
 }
 

@@ -42,6 +42,7 @@ ACTIONS: dict[str, str] = {
     "traffic_user.add": "let in with a password the visitor",
     "traffic_user.change": "gave another password to the visitor",
     "traffic_user.remove": "no longer lets in the visitor",
+    "name.check": "checked the DNS of",
     "deployment.request": "asked for the deployment",
     "deployment.apply": "applied changes with",
     "deployment.rollback": "rolled back with",

@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from apps.accounts.read_only import LookOnly
-from apps.domains.models import Domain, TrafficRules, TrafficUser
+from apps.domains.models import Domain, NameCheck, TrafficRules, TrafficUser
 from apps.domains.services import domain_remove
 
 
@@ -45,3 +45,9 @@ class TrafficUserAdmin(LookOnly):
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).defer("password_hash")
+
+
+@admin.register(NameCheck)
+class NameCheckAdmin(LookOnly):
+    list_display = ("host", "state", "checked_at", "next_at")
+    search_fields = ("host",)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import idna
 from django.conf import settings
 from django.db import models
@@ -10,6 +12,8 @@ from django.utils import timezone
 
 from apps.domains.rule_models import TrafficRules as TrafficRules
 from apps.domains.rule_models import TrafficUser as TrafficUser
+from apps.engine.name_facts import Outcome
+from apps.engine.name_state import CaaState, NameState
 from apps.engine.routes import MAX_PATH, WILD
 from apps.projects.models import App
 
@@ -72,3 +76,53 @@ def origin(host: str) -> str:
     """How a browser begins the address of something at that name."""
     port = settings.MIST_HTTP_PORT
     return f"http://{host}" + ("" if port == 80 else f":{port}")
+
+
+FORGOTTEN = dt.timedelta(seconds=60)
+"""Who asked that long ago without an answer may ask again: Mist was stopped meanwhile."""
+
+
+class NameCheck(models.Model):
+    """What the DNS said of one host name when it was asked last. Of a name, not of a `Domain`:
+    paths share it, and names that Mist gives out have one too."""
+
+    host = models.CharField(max_length=255, unique=True)
+    state = models.CharField(
+        max_length=10, blank=True, default="", choices=[(one.value, one.value) for one in NameState]
+    )
+    """Empty until it was asked for once."""
+    addresses = models.JSONField(default=list, blank=True)
+    wrong = models.JSONField("addresses that lead elsewhere", default=list, blank=True)
+    chain = models.JSONField("names that CNAME records lead through", default=list, blank=True)
+    zone = models.CharField(max_length=255, blank=True, default="")
+    expected = models.JSONField("public addresses of the server then", default=list, blank=True)
+    own = models.JSONField("its private addresses", default=list, blank=True)
+    reason = models.CharField(
+        max_length=10, blank=True, default="", choices=[(one.value, one.value) for one in Outcome]
+    )
+    error = models.CharField(max_length=300, blank=True, default="")
+    ttl = models.PositiveIntegerField(default=0)
+    """Seconds for which DNS servers may repeat that answer."""
+    caa = models.CharField(
+        max_length=12, blank=True, default="", choices=[(one.value, one.value) for one in CaaState]
+    )
+    caa_at = models.CharField(max_length=255, blank=True, default="")
+    asked_at = models.DateTimeField(null=True, blank=True)
+    """When a person, or the adding of the name, last asked for a check."""
+    checked_at = models.DateTimeField(null=True, blank=True)
+    wrong_since = models.DateTimeField(null=True, blank=True)
+    """Since when it is looked at often; None while all is well."""
+    next_at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    class Meta:
+        ordering = ("host",)
+
+    def __str__(self) -> str:
+        return self.host
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether an answer is to come within a moment."""
+        if self.asked_at is None or timezone.now() - self.asked_at > FORGOTTEN:
+            return False
+        return self.checked_at is None or self.checked_at < self.asked_at

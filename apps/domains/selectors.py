@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from django.conf import settings
 from django.db.models import Q, QuerySet
 
 from apps.deployments.models import Deployment, Status
-from apps.domains.models import Domain, TrafficRules, TrafficUser, origin
+from apps.domains.models import Domain, NameCheck, TrafficRules, TrafficUser, origin
+from apps.engine.name_state import CaaState, NameState
 from apps.engine.routes import WILD, Route
 from apps.engine.traffic_rules import TrafficRules as EngineRules
 from apps.projects.models import App
@@ -118,3 +119,56 @@ def own_holder(host: str) -> str | None:
         if app is not None:
             return f"the app {app}"
     return None
+
+
+# -------------------------------------------------------------------------- what the DNS said last
+
+LEADS_HERE = {
+    NameState.HERE: True,
+    NameState.PROXIED: True,
+    NameState.PRIVATE: False,
+    NameState.PARTLY: False,
+    NameState.ELSEWHERE: False,
+    NameState.MISSING: False,
+    NameState.LOOP: False,
+}
+
+
+def leads_here(host: str) -> bool | None:
+    """Whether visitors from everywhere reach this server by the name (or, of `*.example.com`, by
+    any name directly below), all of its addresses considered. None where that is not known: it was
+    not asked for yet, the DNS did not answer, or nobody told the server's public address.
+
+    Of a name behind a proxy (Cloudflare) True: where that leads, only its owner sees. For the
+    question whether a certificate may be asked for, see `certificate_hindrance` besides.
+    """
+    found = NameCheck.objects.filter(host=host).values_list("state", flat=True).first()
+    return LEADS_HERE.get(NameState(found)) if found else None
+
+
+def certificate_hindrance(host: str) -> CaaState:
+    """What CAA records have against a certificate for the name: `CaaState.ALLOWS`, which is empty,
+    also where nobody has asked yet."""
+    found = NameCheck.objects.filter(host=host).values_list("caa", flat=True).first()
+    return CaaState(found or "")
+
+
+def is_public_name(host: str) -> bool:
+    """Whether the DNS knows of such names at all: of those below localhost each machine decides
+    itself (RFC 6761)."""
+    return "." in host and not f".{host}".endswith((".localhost", ".internal"))
+
+
+def names_in_use() -> set[str]:
+    """Names that somebody expects to lead here: those of domains, and those that Mist gives out."""
+    found = set(Domain.objects.values_list("host", flat=True).distinct())
+    if is_public_name(f"app.{settings.MIST_BASE_DOMAIN}"):
+        apps = App.objects.filter(deleted_at=None).exclude(health_check=App.HealthCheck.UP)
+        found |= {app.host for app in apps.only("label")}
+        found.add(f"{WILD}{settings.MIST_BASE_DOMAIN}")
+    return {name for name in found if is_public_name(name)}
+
+
+def checks_of(hosts: Iterable[str]) -> dict[str, NameCheck]:
+    """Host → what the DNS said of it, of those that are checked."""
+    return {one.host: one for one in NameCheck.objects.filter(host__in=set(hosts))}

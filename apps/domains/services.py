@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.audit.trail import facts, record
 from apps.deployments.services import app_publish
-from apps.domains.models import Domain, TrafficRules
-from apps.domains.selectors import overlapping, own_holder
+from apps.domains import tasks
+from apps.domains.models import Domain, NameCheck, TrafficRules
+from apps.domains.selectors import is_public_name, overlapping, own_holder
 from apps.engine.errors import InvalidSource
 from apps.engine.routes import check_host_pattern, check_path_prefix
 from apps.projects.models import App
 
+logger = logging.getLogger("mist.domains")
 OF_DOMAIN = ("path", "strips_path", "port", "is_primary", "redirects")
 """What can be set for one."""
 
@@ -37,6 +41,7 @@ def domain_add(*, app: App, host: str, created_by: User | None, **settings: Any)
         _save(domain)
         record("domain.add", domain, name=f"{app} {domain}", after=_facts(domain))
         app_publish(app=app)
+        _ask_for(domain.host)
     return domain
 
 
@@ -92,7 +97,35 @@ def domain_remove(*, domain: Domain) -> None:
         app_publish(app=app)
 
 
+def name_check(*, app: App, host: str) -> None:
+    """Have the DNS asked for a name of the app; the pages show the answer when it is there."""
+    with transaction.atomic():
+        record("name.check", app, name=f"{app} {host}")
+        _ask_for(host)
+
+
 # ------------------------------------------------------------------------------------------ parts
+
+
+def _ask_for(host: str) -> None:
+    """Asked for often from now on, unless all is well."""
+    if not is_public_name(host):
+        return
+    now = timezone.now()
+    made, is_new = NameCheck.objects.get_or_create(host=host, defaults={"asked_at": now})
+    if not is_new:
+        made.asked_at = now
+        made.wrong_since = made.wrong_since and now
+        made.save(update_fields=["asked_at", "wrong_since"])
+    transaction.on_commit(lambda: _wake(host))
+
+
+def _wake(host: str) -> None:
+    try:
+        tasks.check_name.delay(host)
+    except Exception as error:
+        # The schedule finds it.
+        logger.warning("The broker does not answer: %r", error)
 
 
 def _facts(domain: Domain) -> dict[str, Any]:

@@ -11,6 +11,7 @@ DOMAINS = "projects/<slug:project>/apps/<slug:app>/domains/"
 
 urlpatterns = [
     path(DOMAINS, views.app_domains, name="app_domains"),
+    path(f"{DOMAINS}check/", views.name_check, name="name_check"),
     path(f"{DOMAINS}<int:pk>/", views.domain, name="domain"),
     path(f"{DOMAINS}<int:pk>/move/", views.domain_move, name="domain_move"),
     path(f"{DOMAINS}<int:pk>/delete/", views.domain_delete, name="domain_delete"),

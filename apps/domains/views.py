@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, cast
 
 from django.contrib import messages
@@ -14,16 +15,44 @@ from django.views.decorators.http import require_http_methods, require_POST
 from apps.accounts.models import User
 from apps.deployments.feeds import of_app
 from apps.domains import services
+from apps.domains.cards import DnsCard, dns_cards
 from apps.domains.forms import DomainForm, MoveForm
 from apps.domains.models import Domain
-from apps.domains.selectors import domains_of, waiting_ports
+from apps.domains.selectors import domains_of, is_public_name, waiting_ports
 from apps.engine.errors import InvalidSource
 from apps.live.pages import live_page, render_page
-from apps.projects.access import allow
+from apps.projects.access import access, allow
 from apps.projects.app_views import app_crumbs, app_frame, ask_about, find_app
 from apps.projects.confirmation import Question
 from apps.projects.models import App, ProjectRole
 from apps.projects.selectors import apps_changeable_by
+
+
+@dataclass(frozen=True)
+class NameRow:
+    """One line of the page: a domain, or without one the app's own name."""
+
+    dns: DnsCard
+    domain: Domain | None = None
+    is_first: bool = True
+    """Of several paths of one name, the one that says what is to be done."""
+
+    @property
+    def shown(self) -> str:
+        return self.domain.shown if self.domain else self.dns.host
+
+
+def _name_rows(request: HttpRequest, app: App) -> list[NameRow]:
+    domains = list(domains_of(app).select_related("created_by"))
+    url = reverse("name_check", args=[app.project.slug, app.slug])
+    may_ask = access(request).allows(ProjectRole.DEVELOPER)
+    cards = dns_cards([app.host, *(one.host for one in domains)], check_url=url if may_ask else "")
+    seen: set[str] = set()
+    rows = [NameRow(cards[app.host])]
+    for one in domains:
+        rows.append(NameRow(cards[one.host], one, one.host not in seen))
+        seen.add(one.host)
+    return rows
 
 
 def _domain(app: App, pk: int) -> Domain:
@@ -47,14 +76,27 @@ def app_domains(request: HttpRequest, project: str, app: str) -> HttpResponse:
             leads = "leads to" if found.has_address else "is kept for"
             messages.success(request, f"{made.shown} {leads} {found.slug} now.")
             return redirect("app_domains", project, app)
-    domains = list(domains_of(found).select_related("created_by"))
     context = {
         **app_frame(found, "Domains"),
         "form": form,
-        "domains": domains,
+        "rows": _name_rows(request, found),
         "waiting_ports": waiting_ports(found),
     }
-    return render_page(request, "app_domains.html", context, parts="_app_head.html")
+    return render_page(request, "app_domains.html", context)
+
+
+@allow(ProjectRole.DEVELOPER)
+@require_POST
+def name_check(request: HttpRequest, project: str, app: str) -> HttpResponse:
+    """Ask the DNS for one of the app's names, behind the page."""
+    found = find_app(request, project, app)
+    host = request.POST.get("host", "")
+    known = host == found.host or domains_of(found).filter(host=host).exists()
+    if known and is_public_name(host):
+        services.name_check(app=found, host=host)
+    else:
+        messages.error(request, "That is no name of this app that the DNS knows.")
+    return redirect("app_domains", project, app)
 
 
 @allow(ProjectRole.DEVELOPER)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 import importlib
+from collections.abc import Sequence
 from typing import cast
 
 from django.conf import settings
 
 from apps.engine.base import Engine
+from apps.engine.name_facts import NameFacts, Server
 
 
 @functools.cache
@@ -20,3 +22,10 @@ def get_engine() -> Engine:
     """
     module = importlib.import_module(settings.MIST_ENGINE)
     return cast(Engine, module.make_engine(settings.MIST_ENGINE_CONFIG))
+
+
+def look_up_name(host: str, servers: Sequence[Server] = ()) -> NameFacts:
+    """`name_lookup.look_up`, of this machine's own DNS servers unless others are given. The module
+    is imported at first use: it brings 5 MiB that a Mist without names does not need."""
+    module = importlib.import_module("apps.engine.name_lookup")
+    return cast(NameFacts, module.look_up(host, list(servers) or module.system_servers()))

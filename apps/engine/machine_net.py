@@ -16,6 +16,8 @@ from pathlib import Path
 Net = ipaddress.IPv4Network
 _MACHINE = Path("/proc/1/net")
 _OWN = Path("/proc/net")
+_LINK, _TEMPORARY = 0x20, 0x01
+"""Scope of link-local addresses and flag of passing ones in `/proc/net/if_inet6`."""
 _LOCAL = re.compile(r"\|-- (\S+)\n\s+/32 host LOCAL")
 
 
@@ -71,3 +73,21 @@ def _routes(folder: Path) -> Iterator[tuple[str, Net, ipaddress.IPv4Address]]:
             Net(f"{destination}/{mask}", strict=False),
             ipaddress.IPv4Address(gateway),
         )
+
+
+def machine_addresses(folder: Path = _MACHINE) -> list[str]:
+    """Every address that the machine's interfaces have, IPv4 first, without link-local ones.
+    Those that change from hour to hour (RFC 8981) come last."""
+    try:
+        found = list(dict.fromkeys(_LOCAL.findall(read_machine_file("fib_trie", folder))))
+        lines = read_machine_file("if_inet6", folder).splitlines()
+    except OSError:
+        return []
+    lasting, passing = list[str](), list[str]()
+    for line in lines:
+        digits, _, _, scope, flags, _ = line.split(None, 5)
+        if int(scope, 16) == _LINK:
+            continue
+        address = str(ipaddress.IPv6Address(int(digits, 16)))
+        (passing if int(flags, 16) & _TEMPORARY else lasting).append(address)
+    return [*found, *lasting, *passing]

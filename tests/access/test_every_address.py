@@ -153,6 +153,7 @@ TABLE = {
     "deployment_log_search": DEVELOPER,
     "deployment_log_chunk": DEVELOPER,
     "app_domains": (VIEWER, DEVELOPER),
+    "name_check": DEVELOPER,
     "domain": DEVELOPER,
     "domain_move": DEVELOPER,
     "domain_delete": DEVELOPER,

@@ -299,6 +299,9 @@ POSTS: dict[str, Post | Callable[[], Post]] = {
     "app_domains": Post(
         ("domain.add",), "shop/web new.example.com", APP, {"host": "new.example.com"}
     ),
+    "name_check": Post(
+        ("name.check",), "shop/web shop.example.com", APP, {"host": "shop.example.com"}
+    ),
     "domain": Post(
         ("domain.change",), "shop/web shop.example.com/api", ONE, {"path": "/api"}
     ),

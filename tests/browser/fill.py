@@ -30,6 +30,7 @@ from apps.api.services import token_create, token_revoke
 from apps.deployments import tasks
 from apps.deployments.models import Deployment
 from apps.deployments.services import app_stop, deployment_cancel, deployment_request
+from apps.domains.models import NameCheck
 from apps.domains.rule_services import rules_change, rules_part, user_save
 from apps.domains.services import domain_add
 from apps.engine.connect import get_engine
@@ -135,6 +136,7 @@ def fill() -> None:
     )
     domain_add(app=web, host="shop.example.com", created_by=alice)
     _make_rules(web, alice)
+    _look_at_names(web, alice)
     app_update(app=web, memory_mb=1024)
     share = partial(shared_variable_save, project=web.project, changed_by=alice)
     share(name="DATABASE_PASSWORD", value="a-shared-value", is_locked=False)
@@ -180,6 +182,32 @@ def fill() -> None:
     _set_back()
     survey()
     keep(engine)
+
+
+def _look_at_names(app: App, by: User) -> None:
+    """Names whose DNS is right, wrong and yet to be asked for."""
+    server, now = ["203.0.113.7"], timezone.now()
+    found: dict[str, dict[str, object]] = {
+        "shop.example.com": {"state": "here", "addresses": server},
+        "*.shop.example.com": {"state": "proxied", "addresses": ["104.16.1.1", "2606:4700::1"]},
+        "www.example.com": {"state": "elsewhere", "addresses": ["198.51.100.9"],
+                            "wrong": ["198.51.100.9"], "ttl": 3600},
+        "an-old-name.tidewater-harbour.example": {
+            "state": "partly", "addresses": [*server, "2001:db8:9:8:7:6:5:4"],
+            "wrong": ["2001:db8:9:8:7:6:5:4"], "caa": "forbids",
+            "caa_at": "tidewater-harbour.example", "zone": "tidewater-harbour.example",
+        },
+        "pay.example.com": {},
+    }  # fmt: skip
+    for host, fields in found.items():
+        if host != "shop.example.com":
+            domain_add(app=app, host=host, created_by=by)
+        if fields:
+            since = None if fields["state"] in ("here", "proxied") else now
+            more = {"checked_at": now, "asked_at": None, "expected": server, "wrong_since": since}
+            checks = NameCheck.objects.filter(host=host)
+            checks.update(zone="example.com", next_at=now + dt.timedelta(days=1))
+            checks.update(**more, **fields)
 
 
 def _open_repositories(web: App, worker: App, by: User) -> None:

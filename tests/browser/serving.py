@@ -40,6 +40,8 @@ def serve_pages(
         "MIST_BIND": "127.0.0.1",
         "MIST_HEALTH_TIMEOUT": "5",
         "MIST_DRAIN_SECONDS": "0",
+        # Nobody is there: a test that wants answers says whom to ask.
+        "MIST_DNS_SERVERS": "127.0.0.1:9",
         **settings,
     }
     words = ["-m", "tests.browser.fill", *([] if filled else ["--empty"])]

@@ -86,7 +86,8 @@ def live_mist(folder: Path, **settings: str) -> Iterator[LiveMist]:
     env = {k: v for k, v in os.environ.items() if not k.startswith(("MIST_", "DJANGO_"))}
     ports = zip(PORTS, map(str, free_ports(len(PORTS))), strict=True)
     env |= dict(ports) | {"MIST_DATA_DIR": str(folder), "MIST_BIND": "127.0.0.1"}
-    env |= {"MIST_GIT_LOCALHOST": "true"} | settings
+    # Nobody is there: a test that wants answers says whom to ask.
+    env |= {"MIST_GIT_LOCALHOST": "true", "MIST_DNS_SERVERS": "127.0.0.1:9"} | settings
     mist = LiveMist(folder, env)
     try:
         yield mist

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from pytest_django import Settings
+
+from apps.domains import tasks
+from tests.machine.dns_host import DnsHost, serve_dns
+
+SERVER4, SERVER6 = "203.0.113.7", "2001:db8::7"
+
+
+@pytest.fixture
+def dns_host(settings: Settings) -> Iterator[DnsHost]:
+    """The DNS that Mist asks; the server has one address of each kind."""
+    settings.MIST_PUBLIC_ADDRESSES = [SERVER4, SERVER6]
+    with serve_dns() as host:
+        host.zones.add("example.com")
+        settings.MIST_DNS_SERVERS = [host.server]
+        yield host
+
+
+@pytest.fixture(autouse=True)
+def asked_for(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names that somebody is to ask the DNS for: nobody does but the test."""
+    names: list[str] = []
+    monkeypatch.setattr(tasks.check_name, "delay", names.append)
+    return names
