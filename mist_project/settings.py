@@ -31,7 +31,11 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 MIST_PORT = env.int("MIST_PORT", default=8080)
 MIST_BIND = env.str("MIST_BIND", default="0.0.0.0")
 MIST_HTTP_PORT = env.int("MIST_HTTP_PORT", default=80)
-MIST_BASE_DOMAIN = env.str("MIST_BASE_DOMAIN", default="localhost").lower().strip(".")
+# Empty while it is chosen on a page; apps.system.names says what it is.
+MIST_BASE_DOMAIN = env.str("MIST_BASE_DOMAIN", default="").lower().strip(".")
+MIST_WILDCARD_DNS = env.str("MIST_WILDCARD_DNS", default="sslip.io").lower().strip(".")
+if MIST_WILDCARD_DNS in ("off", "false", "no", "none"):
+    MIST_WILDCARD_DNS = ""
 MIST_URL = env.str("MIST_URL", default="").rstrip("/")
 MIST_DNS_SERVERS = env.list("MIST_DNS_SERVERS", default=[])
 MIST_PUBLIC_ADDRESSES = env.list("MIST_PUBLIC_ADDRESSES", default=[])

@@ -21,6 +21,7 @@ STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 MIST_ALLOWED_HOSTS = ["testserver", "mist.example.com"]
+MIST_WILDCARD_DNS = ""
 MIST_DRAIN_SECONDS = 0.0
 MIST_HEALTH_TIMEOUT = 2.0
 if not database:

@@ -43,6 +43,7 @@ ACTIONS: dict[str, str] = {
     "traffic_user.change": "gave another password to the visitor",
     "traffic_user.remove": "no longer lets in the visitor",
     "name.check": "checked the DNS of",
+    "base_domain.change": "changed the base domain to",
     "deployment.request": "asked for the deployment",
     "deployment.apply": "applied changes with",
     "deployment.rollback": "rolled back with",

@@ -11,7 +11,7 @@ from celery import shared_task
 from django.conf import settings
 from django.db import connection
 
-from apps.deployments import draining, lifecycle, pipeline, reconciliation
+from apps.deployments import draining, events, lifecycle, pipeline, reconciliation
 from apps.deployments.models import Deployment
 from apps.deployments.selectors import engine_problem, work_waiting
 from apps.deployments.work import stopping
@@ -42,6 +42,16 @@ def apply_wishes() -> None:
     """Carry out what people asked of apps."""
     try:
         reconciliation.apply_wishes()
+    finally:
+        connection.close()
+
+
+@shared_task  # type: ignore[untyped-decorator]
+def publish_routes() -> None:
+    """Names that Mist gives out have changed: write every app's routes anew."""
+    try:
+        reconciliation.restore_routes()
+        events.publish(events.LOBBY, {"type": "mist.changed"})
     finally:
         connection.close()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from django.conf import settings
 from django.db.models import Q, QuerySet
 
 from apps.deployments.models import Deployment, Status
@@ -13,6 +12,7 @@ from apps.engine.name_state import CaaState, NameState
 from apps.engine.routes import WILD, Route
 from apps.engine.traffic_rules import TrafficRules as EngineRules
 from apps.projects.models import App
+from apps.system.names import base_domain
 
 
 def routes_of(app: App, own: Mapping[int | None, EngineRules]) -> list[Route]:
@@ -108,9 +108,16 @@ def overlapping(host: str) -> QuerySet[Domain]:
     return Domain.objects.filter(same).select_related("app__project")
 
 
+def domains_below(name: str) -> QuerySet[Domain]:
+    """Domains of that very name, of its wildcard, or directly below it."""
+    below = rf"^[^.]+\.{name.replace('.', '[.]')}$"
+    found = Domain.objects.filter(Q(host=name) | Q(host__regex=below))
+    return found.select_related("app__project").order_by("host", "path")
+
+
 def own_holder(host: str) -> str | None:
     """Who has a name that Mist itself gives out: a sentence's subject, or None."""
-    base = settings.MIST_BASE_DOMAIN
+    base = base_domain()
     if host in (base, f"{WILD}{base}") or host.endswith(".mist.internal"):
         return "Mist itself"
     if host.endswith(f".{base}"):
@@ -162,10 +169,11 @@ def is_public_name(host: str) -> bool:
 def names_in_use() -> set[str]:
     """Names that somebody expects to lead here: those of domains, and those that Mist gives out."""
     found = set(Domain.objects.values_list("host", flat=True).distinct())
-    if is_public_name(f"app.{settings.MIST_BASE_DOMAIN}"):
+    base = base_domain()
+    if is_public_name(f"app.{base}"):
         apps = App.objects.filter(deleted_at=None).exclude(health_check=App.HealthCheck.UP)
         found |= {app.host for app in apps.only("label")}
-        found.add(f"{WILD}{settings.MIST_BASE_DOMAIN}")
+        found.add(f"{WILD}{base}")
     return {name for name in found if is_public_name(name)}
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
@@ -16,8 +15,9 @@ from apps.domains import tasks
 from apps.domains.models import Domain, NameCheck, TrafficRules
 from apps.domains.selectors import is_public_name, overlapping, own_holder
 from apps.engine.errors import InvalidSource
-from apps.engine.routes import check_host_pattern, check_path_prefix
+from apps.engine.routes import WILD, check_host_pattern, check_path_prefix
 from apps.projects.models import App
+from apps.system.names import base_domain, names_lock
 
 logger = logging.getLogger("mist.domains")
 OF_DOMAIN = ("path", "strips_path", "port", "is_primary", "redirects")
@@ -32,7 +32,7 @@ def domain_add(*, app: App, host: str, created_by: User | None, **settings: Any)
     """
     name = check_host_pattern(host.strip())
     settings["path"] = check_path_prefix(settings.get("path", ""))
-    with transaction.atomic():
+    with names_lock(), transaction.atomic():
         _see_that_it_is_free(app, name, settings["path"])
         if settings.get("is_primary"):
             _no_other_primary(app)
@@ -104,6 +104,22 @@ def name_check(*, app: App, host: str) -> None:
         _ask_for(host)
 
 
+def base_check() -> None:
+    """The same for the wildcard of the base domain."""
+    host = f"{WILD}{base_domain()}"
+    if not is_public_name(host):
+        return
+    with transaction.atomic():
+        record("name.check", name=host)
+        _ask_for(host)
+
+
+def name_look_up(*, host: str) -> None:
+    """The same for a name that Mist has just begun to give out or to use."""
+    with transaction.atomic():
+        _ask_for(host)
+
+
 # ------------------------------------------------------------------------------------------ parts
 
 
@@ -146,7 +162,7 @@ def _see_that_it_is_free(app: App, host: str, path: str, *, but: Domain | None =
     a stranger. Within a project its paths may lead to several apps."""
     if (holder := own_holder(host)) is not None:
         raise InvalidSource(f"{host} belongs to {holder} already.")
-    base = settings.MIST_BASE_DOMAIN
+    base = base_domain()
     if host.endswith(f".{base}") and "." not in host.removesuffix(f".{base}"):
         raise InvalidSource(
             f"Names directly below {base} are given out by Mist.",

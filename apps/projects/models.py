@@ -13,6 +13,7 @@ from apps.engine.holdings import MAX_MOUNT_PATH
 from apps.projects.source_models import SourceSettings
 from apps.projects.variable_models import EnvironmentVariable as EnvironmentVariable
 from apps.projects.variable_models import SharedVariable as SharedVariable
+from apps.system.names import base_domain
 
 DNS_LABEL_MAX = 63  # RFC 1035, section 2.3.4
 MOST_REPLICAS = 20
@@ -230,7 +231,7 @@ class App(SourceSettings):
     @property
     def host(self) -> str:
         """The address every app but a worker has without any DNS work."""
-        return f"{self.label}.{settings.MIST_BASE_DOMAIN}"
+        return f"{self.label}.{base_domain()}"
 
     @property
     def url(self) -> str:

@@ -14,6 +14,7 @@ from django.urls import reverse
 
 from apps.engine.data import WEB_HOST
 from apps.engine.host import own_address
+from apps.system.names import base_domain
 
 
 def dashboard_url() -> str:
@@ -80,7 +81,7 @@ def own_names() -> list[str]:
     within = [WEB_HOST] if settings.MIST_ENGINE_CONFIG.proxy_host else []
     return [
         *settings.MIST_ALLOWED_HOSTS,
-        *filter(None, [named, settings.MIST_BASE_DOMAIN, _set_up_name()]),
+        *filter(None, [named, base_domain(), _set_up_name()]),
         *within,
         *_machine_names(),
     ]

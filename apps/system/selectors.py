@@ -7,7 +7,6 @@ import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from django.conf import settings
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 
 from apps.accounts.models import User
@@ -17,6 +16,7 @@ from apps.engine.connect import get_engine
 from apps.engine.errors import EngineError
 from apps.projects.models import App, Project
 from apps.projects.selectors import apps_visible_to, projects_visible_to
+from apps.system.names import base_domain
 
 CARD_APPS = 5
 """Apps that a project's card names; the rest is a number."""
@@ -89,7 +89,7 @@ def sidebar_of(user: User) -> Sidebar:
         engine_problem=EngineProblem(problem, since) if problem and since else None,
         running=sum(row[names.index("running")] for row in found),
         host=socket.gethostname(),
-        base_domain=settings.MIST_BASE_DOMAIN,
+        base_domain=base_domain(),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from apps.system import views
+from apps.system import address_views, views
 
 urlpatterns = [
     path("", views.dashboard, name="dashboard"),
@@ -14,5 +14,7 @@ urlpatterns = [
     path("samples/<str:name>.git/<path:rest>", views.sample_repository, name="sample_repository"),
     path("search/", views.search, name="search"),
     path("settings/", views.instance_settings, name="settings"),
+    path("settings/addresses/", address_views.addresses, name="addresses"),
+    path("settings/addresses/check/", address_views.base_name_check, name="base_name_check"),
     path("palette/", views.palette, name="palette"),
 ]

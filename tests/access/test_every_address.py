@@ -49,6 +49,8 @@ TABLE = {
     "search": SIGNED_IN,
     "palette": SIGNED_IN,
     "settings": ADMIN,
+    "addresses": ADMIN,
+    "base_name_check": ADMIN,
     "login": EVERYBODY,
     "login_code": EVERYBODY,
     "login_passkey": EVERYBODY,
@@ -385,7 +387,7 @@ SUDO = {
     "shared_variable_delete", "environment_export", "git_token_save", "deploy_key_make",
     "git_credential_remove",
     "webhook_secret", "deploy_hook_create",
-    "github_new", "github_delete", "registries", "registry_remove",
+    "addresses", "github_new", "github_delete", "registries", "registry_remove",
 }  # fmt: skip
 """What nobody does whose password or second factor was given longer ago than 15 minutes: secrets,
 deletion, roles."""

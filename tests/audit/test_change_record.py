@@ -55,6 +55,7 @@ from apps.sources.models import (
     RegistryCredential,
     Webhook,
 )
+from apps.system.names import keep_names
 from apps.system.services import setup_token
 from tests.access.test_every_address import HOST_KEY, addresses
 from tests.accounts.factors import code_of, secret_on, with_app
@@ -298,6 +299,13 @@ POSTS: dict[str, Post | Callable[[], Post]] = {
     ),
     "app_domains": Post(
         ("domain.add",), "shop/web new.example.com", APP, {"host": "new.example.com"}
+    ),
+    "addresses": Post(
+        ("base_domain.change",), "apps.example.net", data={"base_domain": "apps.example.net"}
+    ),
+    "base_name_check": Post(
+        ("name.check",), "*.apps.example.net",
+        first=lambda web: keep_names(base_domain="apps.example.net"),
     ),
     "name_check": Post(
         ("name.check",), "shop/web shop.example.com", APP, {"host": "shop.example.com"}

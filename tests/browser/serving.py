@@ -42,6 +42,7 @@ def serve_pages(
         "MIST_DRAIN_SECONDS": "0",
         # Nobody is there: a test that wants answers says whom to ask.
         "MIST_DNS_SERVERS": "127.0.0.1:9",
+        "MIST_WILDCARD_DNS": "off",
         **settings,
     }
     words = ["-m", "tests.browser.fill", *([] if filled else ["--empty"])]

@@ -131,6 +131,7 @@ PAGES: dict[str, dict[str, str]] = {
         "search-empty": "/search/",
     },
     "settings": {"settings": "/settings/"},
+    "addresses": {"addresses": "/settings/addresses/"},
     "github": {"github": "/settings/github/"},
     "github_delivery_list": {"github-deliveries": "/settings/github/1/deliveries/"},
     "github_delivery": {"github-delivery": "/settings/github/1/deliveries/6/"},

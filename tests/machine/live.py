@@ -87,7 +87,8 @@ def live_mist(folder: Path, **settings: str) -> Iterator[LiveMist]:
     ports = zip(PORTS, map(str, free_ports(len(PORTS))), strict=True)
     env |= dict(ports) | {"MIST_DATA_DIR": str(folder), "MIST_BIND": "127.0.0.1"}
     # Nobody is there: a test that wants answers says whom to ask.
-    env |= {"MIST_GIT_LOCALHOST": "true", "MIST_DNS_SERVERS": "127.0.0.1:9"} | settings
+    env |= {"MIST_GIT_LOCALHOST": "true", "MIST_DNS_SERVERS": "127.0.0.1:9"}
+    env |= {"MIST_WILDCARD_DNS": "off"} | settings
     mist = LiveMist(folder, env)
     try:
         yield mist

@@ -1,0 +1,119 @@
+"""Names that are chosen while Mist runs: so far the domain below which every app gets one.
+
+They lie in a small file of the data directory, which all processes of this Mist share. Whoever
+needs a name looks at the file's time, so a change is seen by everybody at once, no page asks the
+database for it, and it is known while the database is away.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+
+from apps.engine.locks import file_lock
+from apps.engine.public_addresses import own_addresses
+
+LOCAL = "localhost"
+"""The base domain of a server without a public address: it leads to the machine that asks."""
+SEEN_SECONDS = 30.0
+"""How often the server's own interfaces are looked at."""
+
+
+@dataclass(frozen=True)
+class ChosenNames:
+    base_domain: str = ""
+    """Empty while nobody has chosen one."""
+
+
+_read: dict[Path, tuple[int, int, ChosenNames]] = {}
+_automatic: dict[str, tuple[float, str]] = {}
+
+
+def chosen_names() -> ChosenNames:
+    """What was chosen, as it is now: a look at the file's time, seldom more."""
+    path = _file()
+    try:
+        stat = path.stat()
+    except OSError:
+        return ChosenNames()
+    mark = (stat.st_mtime_ns, stat.st_ino)
+    known = _read.get(path)
+    if known is None or known[:2] != mark:
+        known = (*mark, _parsed(path))
+        _read[path] = known
+    return known[2]
+
+
+def names_lock() -> AbstractContextManager[None]:
+    """Whoever sees that a name is free and then takes it holds this meanwhile."""
+    return file_lock(Path(settings.MIST_DATA_DIR) / "locks" / "names")
+
+
+def keep_names(**changes: Any) -> ChosenNames:
+    """Write down what is chosen now; the rest stays. Whole or not at all."""
+    with _writing():
+        names = replace(chosen_names(), **changes)
+        fresh = _file().with_suffix(".new")
+        with fresh.open("w") as file:
+            json.dump(asdict(names), file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(fresh, _file())
+    return names
+
+
+def base_domain() -> str:
+    """The domain below which every app has a name: that of `MIST_BASE_DOMAIN`, else the chosen one,
+    else one that leads to the server's address by itself."""
+    return settings.MIST_BASE_DOMAIN or chosen_names().base_domain or automatic_base()
+
+
+def automatic_base() -> str:
+    """`203-0-113-7.sslip.io` on a server with a public address, where `MIST_WILDCARD_DNS` is not
+    turned off; else localhost."""
+    service = settings.MIST_WILDCARD_DNS
+    if not service:
+        return LOCAL
+    until, found = _automatic.get(service, (0.0, ""))
+    if time.monotonic() >= until:
+        found = wildcard_name(_public_v4(), service)
+        _automatic[service] = (time.monotonic() + SEEN_SECONDS, found)
+    return found
+
+
+def wildcard_name(addresses: tuple[str, ...], service: str) -> str:
+    """The name below which everything leads to the first of the IPv4 addresses."""
+    return f"{addresses[0].replace('.', '-')}.{service}" if addresses else LOCAL
+
+
+# ------------------------------------------------------------------------------------------ parts
+
+
+def _file() -> Path:
+    return Path(settings.MIST_DATA_DIR) / "names.json"
+
+
+def _writing() -> AbstractContextManager[None]:
+    return file_lock(Path(settings.MIST_DATA_DIR) / "locks" / "names-file")
+
+
+def _parsed(path: Path) -> ChosenNames:
+    try:
+        found = json.loads(path.read_text())
+        return ChosenNames(**{name: found[name] for name in asdict(ChosenNames()) if name in found})
+    except (OSError, ValueError, TypeError):
+        return ChosenNames()
+
+
+def _public_v4() -> tuple[str, ...]:
+    """Without asking anybody: a page may wait for this."""
+    known = urlsplit(settings.MIST_URL).hostname or ""
+    return own_addresses(named=settings.MIST_PUBLIC_ADDRESSES, known=known).public_of(4)
