@@ -9,5 +9,5 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mist_project.settings")
 app = Celery("mist")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(
-    ["apps.accounts", "apps.deployments", "apps.domains", "apps.sources", "apps.storage"]
+    [f"apps.{n}" for n in ("accounts", "deployments", "domains", "sources", "storage", "system")]
 )

@@ -331,6 +331,8 @@ CELERY_BEAT_SCHEDULE = {
     "tidy": {"task": "apps.storage.tasks.tidy_storage", "schedule": 300.0},
     "deliveries": {"task": "apps.sources.tasks.forget_deliveries", "schedule": 3600.0},
     # One query that finds nothing, while no app is of GitHub.
+    # Looks at two small files.
+    "dashboard": {"task": "apps.system.tasks.settle_dashboard", "schedule": 5.0},
     # Of names that are due, found by an index.
     "names": {"task": "apps.domains.tasks.check_due_names", "schedule": 30.0},
     "reports": {"task": "apps.sources.tasks.send_reports", "schedule": 5.0},

@@ -12,7 +12,7 @@ from apps.engine.name_state import CaaState, NameState
 from apps.engine.routes import WILD, Route
 from apps.engine.traffic_rules import TrafficRules as EngineRules
 from apps.projects.models import App
-from apps.system.names import base_domain
+from apps.system.names import base_domain, dashboard_names
 
 
 def routes_of(app: App, own: Mapping[int | None, EngineRules]) -> list[Route]:
@@ -118,7 +118,7 @@ def domains_below(name: str) -> QuerySet[Domain]:
 def own_holder(host: str) -> str | None:
     """Who has a name that Mist itself gives out: a sentence's subject, or None."""
     base = base_domain()
-    if host in (base, f"{WILD}{base}") or host.endswith(".mist.internal"):
+    if host in (base, f"{WILD}{base}", *dashboard_names()) or host.endswith(".mist.internal"):
         return "Mist itself"
     if host.endswith(f".{base}"):
         label = host.removesuffix(f".{base}")
@@ -174,6 +174,7 @@ def names_in_use() -> set[str]:
         apps = App.objects.filter(deleted_at=None).exclude(health_check=App.HealthCheck.UP)
         found |= {app.host for app in apps.only("label")}
         found.add(f"{WILD}{base}")
+    found.update(dashboard_names())
     return {name for name in found if is_public_name(name)}
 
 

@@ -15,7 +15,7 @@ from apps.domains import tasks
 from apps.domains.models import Domain, NameCheck, TrafficRules
 from apps.domains.selectors import is_public_name, overlapping, own_holder
 from apps.engine.errors import InvalidSource
-from apps.engine.routes import WILD, check_host_pattern, check_path_prefix
+from apps.engine.routes import check_host_pattern, check_path_prefix
 from apps.projects.models import App
 from apps.system.names import base_domain, names_lock
 
@@ -104,9 +104,8 @@ def name_check(*, app: App, host: str) -> None:
         _ask_for(host)
 
 
-def base_check() -> None:
-    """The same for the wildcard of the base domain."""
-    host = f"{WILD}{base_domain()}"
+def base_check(*, host: str) -> None:
+    """The same for a name of Mist's own: its base domain's wildcard, or the dashboard's."""
     if not is_public_name(host):
         return
     with transaction.atomic():

@@ -33,6 +33,8 @@ class FakeProxy(Actor):
         super().__init__(journal)
         self.routes: dict[str, Mapping[str, Any]] = {}
         """App → its dynamic configuration as it was written."""
+        self.dashboard: Mapping[str, Any] = {}
+        """The same of Mist's own pages."""
         self.leads: dict[str, Mapping[str, Any]] = {}
         """App → the configuration by which requests go now."""
         self.takes_up_late = False
@@ -112,6 +114,10 @@ class FakeProxy(Actor):
         self.enter("write_routes", app)
         self.routes[app] = routes
         self._written()
+
+    def write_dashboard(self, routes: Mapping[str, Any]) -> None:
+        self.enter("write_dashboard")
+        self.dashboard = routes
 
     def read_routes(self, app: str) -> Mapping[str, Any] | None:
         self.enter("read_routes", app)

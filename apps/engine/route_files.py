@@ -14,6 +14,8 @@ from typing import Any
 from apps.engine.dynamic_file import file_text
 from apps.engine.errors import MAKE_ROOM, OutOfDisk
 
+DASHBOARD = "mist-dashboard"
+"""The file that leads to Mist's own pages, without its ending."""
 OLD_SECONDS = 60.0
 """For so long a file of passwords is kept that its route no longer names: Traefik may read it."""
 
@@ -48,11 +50,14 @@ class RouteFiles:
             ) from error
 
     def write_shared(self, name: str, routes: Mapping[str, Any]) -> None:
-        """Declarations that the apps' files refer to."""
+        """What is of no app: what the apps' files refer to, and the dashboard's route."""
         text, _ = routes_text(routes, start=self._passwords / name)
         path = self.dynamic / f"{name}.yml"
         if not path.is_file() or path.read_text("utf-8", "replace") != text:
             self._put(path, text)
+
+    def remove_shared(self, name: str) -> None:
+        (self.dynamic / f"{name}.yml").unlink(missing_ok=True)
 
     def read(self, app: str) -> Mapping[str, Any] | None:
         """What Traefik reads."""

@@ -21,7 +21,7 @@ from apps.engine.probe import connect, is_connected, probe
 from apps.engine.proxy_addresses import LOOPBACK, inner_address, public_address
 from apps.engine.proxy_reach import ask_entry_points
 from apps.engine.proxy_state import ProxyState, read_files
-from apps.engine.route_files import RouteFiles
+from apps.engine.route_files import DASHBOARD, RouteFiles
 from apps.engine.routes import closed_service
 from apps.engine.traffic_rules import shared_rules
 
@@ -196,6 +196,12 @@ class Traefik:
             self._files.write(app, routes)
         else:
             self._files.remove(app)
+
+    def write_dashboard(self, routes: Mapping[str, Any]) -> None:
+        if routes:
+            self._files.write_shared(DASHBOARD, routes)
+        else:
+            self._files.remove_shared(DASHBOARD)
 
     def read_routes(self, app: str) -> Mapping[str, Any] | None:
         return self._files.read(app)

@@ -15,6 +15,7 @@ from apps.accounts.models import User
 from apps.audit.trail import facts, record
 from apps.deployments import events
 from apps.projects.models import App, EnvironmentVariable, HostPort, Project, Volume, address_label
+from apps.system.names import base_domain, dashboard_names
 
 _OF_PORT = ("container_port", "reach")
 LOWEST_PORT = 1024
@@ -56,7 +57,8 @@ def app_create(
     """
     with transaction.atomic():
         label = address_label(project.slug, slug)
-        if App.objects.filter(label=label).exists():
+        is_mists = f"{label}.{base_domain()}" in dashboard_names()
+        if is_mists or App.objects.filter(label=label).exists():
             label = address_label(project.slug, slug, salt=str(project.pk))
         app = App.objects.create(
             project=project,

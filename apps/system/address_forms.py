@@ -9,7 +9,15 @@ from django import forms
 PLAIN = {"autocomplete": "off", "autocapitalize": "off", "spellcheck": "false", "inputmode": "url"}
 
 
-class BaseDomainForm(forms.Form):
+class NameForm(forms.Form):
+    """A name whose fault is told beside it."""
+
+    def refuse(self, field: str, error: Any) -> None:
+        """Show an `EngineError` beside the field."""
+        self.add_error(field, " ".join(filter(None, [error.sentence, error.hint])))
+
+
+class BaseDomainForm(NameForm):
     """Empty for the one that Mist finds by itself."""
 
     base_domain = forms.CharField(
@@ -20,6 +28,13 @@ class BaseDomainForm(forms.Form):
         "itself.",
     )
 
-    def refuse(self, field: str, error: Any) -> None:
-        """Show an `EngineError` beside the field."""
-        self.add_error(field, " ".join(filter(None, [error.sentence, error.hint])))
+
+class DashboardNameForm(NameForm):
+    """Empty for none."""
+
+    host = forms.CharField(
+        label="Name",
+        required=False,
+        widget=forms.TextInput(attrs={**PLAIN, "placeholder": "mist.example.com"}),
+        help_text="Its DNS record leads to this server, as those of apps do. Empty: none.",
+    )

@@ -51,7 +51,7 @@ def _s(name: str, means: str, default: str, attribute: str = "", **more: Any) ->
 GROUPS: tuple[tuple[str, str, tuple[Setting, ...]], ...] = (
     ("Addresses", "Where the dashboard and your apps answer.", (
         _s("MIST_URL", "Address of the dashboard in links, and whether cookies need HTTPS",
-           "this machine's address"),
+           "chosen under Addresses"),
         _s("MIST_ALLOWED_HOSTS", "More names that the dashboard answers under", "none"),
         _s("MIST_HSTS_SECONDS", "How long browsers insist on HTTPS", "30 days with HTTPS",
            "SECURE_HSTS_SECONDS", unit="s", zero_is_default=True),

@@ -1,4 +1,4 @@
-"""Names that are chosen while Mist runs: so far the domain below which every app gets one.
+"""Names that are chosen while Mist runs: the dashboard's, and the domain below which apps have one.
 
 They lie in a small file of the data directory, which all processes of this Mist share. Whoever
 needs a name looks at the file's time, so a change is seen by everybody at once, no page asks the
@@ -31,6 +31,19 @@ SEEN_SECONDS = 30.0
 class ChosenNames:
     base_domain: str = ""
     """Empty while nobody has chosen one."""
+    dashboard: str = ""
+    """The dashboard's own name, by which its owner has come; empty for none."""
+    trial_host: str = ""
+    """A name by which somebody has yet to come, and until when (seconds since 1970)."""
+    trial_until: float = 0.0
+    trial_by: int = 0
+    """Id of the person who has to."""
+    given_up: str = ""
+    """The last name by which nobody came."""
+
+    @property
+    def has_trial(self) -> bool:
+        return bool(self.trial_host) and time.time() < self.trial_until
 
 
 _read: dict[Path, tuple[int, int, ChosenNames]] = {}
@@ -68,6 +81,15 @@ def keep_names(**changes: Any) -> ChosenNames:
             os.fsync(file.fileno())
         os.replace(fresh, _file())
     return names
+
+
+def dashboard_names() -> list[str]:
+    """Names that lead to the dashboard now, the one on trial last."""
+    if settings.MIST_URL:
+        return []
+    names = chosen_names()
+    found = [names.dashboard, names.trial_host if names.has_trial else ""]
+    return list(dict.fromkeys(filter(None, found)))
 
 
 def base_domain() -> str:

@@ -12,15 +12,19 @@ from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 from django.urls import reverse
 
+from apps.domains.models import origin
 from apps.engine.data import WEB_HOST
 from apps.engine.host import own_address
-from apps.system.names import base_domain
+from apps.system.names import base_domain, chosen_names, dashboard_names
 
 
 def dashboard_url() -> str:
-    """`MIST_URL`, else this machine's address and `MIST_PORT`. Without a slash at the end."""
+    """`MIST_URL`, else the name that was chosen, else this machine's address and `MIST_PORT`.
+    Without a slash at the end."""
     if settings.MIST_URL:
         return str(settings.MIST_URL)
+    if own := chosen_names().dashboard:
+        return origin(own)
     bind = settings.MIST_BIND
     if bind in ("", "0.0.0.0", "::"):
         host = own_address()
@@ -83,6 +87,7 @@ def own_names() -> list[str]:
         *settings.MIST_ALLOWED_HOSTS,
         *filter(None, [named, base_domain(), _set_up_name()]),
         *within,
+        *dashboard_names(),
         *_machine_names(),
     ]
 

@@ -15,6 +15,12 @@ urlpatterns = [
     path("search/", views.search, name="search"),
     path("settings/", views.instance_settings, name="settings"),
     path("settings/addresses/", address_views.addresses, name="addresses"),
+    path("settings/addresses/dashboard/", address_views.dashboard_name, name="dashboard_name"),
+    path(
+        "settings/addresses/confirm/<str:token>/",
+        address_views.dashboard_confirm,
+        name="dashboard_confirm",
+    ),
     path("settings/addresses/check/", address_views.base_name_check, name="base_name_check"),
     path("palette/", views.palette, name="palette"),
 ]

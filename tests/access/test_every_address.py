@@ -51,6 +51,8 @@ TABLE = {
     "settings": ADMIN,
     "addresses": ADMIN,
     "base_name_check": ADMIN,
+    "dashboard_name": ADMIN,
+    "dashboard_confirm": EVERYBODY,
     "login": EVERYBODY,
     "login_code": EVERYBODY,
     "login_passkey": EVERYBODY,
@@ -387,7 +389,7 @@ SUDO = {
     "shared_variable_delete", "environment_export", "git_token_save", "deploy_key_make",
     "git_credential_remove",
     "webhook_secret", "deploy_hook_create",
-    "addresses", "github_new", "github_delete", "registries", "registry_remove",
+    "addresses", "dashboard_name", "github_new", "github_delete", "registries", "registry_remove",
 }  # fmt: skip
 """What nobody does whose password or second factor was given longer ago than 15 minutes: secrets,
 deletion, roles."""

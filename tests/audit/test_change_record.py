@@ -303,6 +303,9 @@ POSTS: dict[str, Post | Callable[[], Post]] = {
     "addresses": Post(
         ("base_domain.change",), "apps.example.net", data={"base_domain": "apps.example.net"}
     ),
+    "dashboard_name": Post(
+        ("dashboard_name.try",), "mist.example.net", data={"host": "mist.example.net"}
+    ),
     "base_name_check": Post(
         ("name.check",), "*.apps.example.net",
         first=lambda web: keep_names(base_domain="apps.example.net"),

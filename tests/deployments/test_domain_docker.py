@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import http.client
 import random
+import time
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -14,6 +16,7 @@ from apps.domains.models import Domain
 from apps.domains.services import domain_add, domain_change, domain_move, domain_remove
 from apps.projects.models import App
 from apps.projects.services import app_create
+from apps.system.address_services import base_domain_change
 from tests.machine.world import World, steady_visitors, sweep, wait_until
 
 pytestmark = pytest.mark.docker
@@ -114,6 +117,33 @@ def test_names_redirect_to_the_primary_one_with_path_and_query(
     wait_until(leads, "the redirect")
     domain_change(domain=www, redirects=False)
     lead(world, "www.shop.example.com", "/", "one 8080 /")
+
+
+def is_answer(world: World, host: str, answer: str) -> bool:
+    return world.get(host) == (200, answer)
+
+
+def test_apps_answer_below_the_new_base_domain_within_a_second(
+    world: World, apps: tuple[App, App]
+) -> None:
+    one, two = apps
+    domain_add(app=one, host="shop.example.com", created_by=None)
+    lead(world, "shop.example.com", "/", "one 8080 /")
+    former = one.host
+    lead(world, former, "/", "one 8080 /")
+    with steady_visitors(world, "shop.example.com", kept=1, fresh=1) as visitors:
+        base_domain_change(name="apps.example.net")
+        began = time.monotonic()
+        reconciliation.restore_routes()
+        for app, name in ((one, "one"), (two, "two")):
+            assert app.host.endswith(".apps.example.net")
+            wait_until(partial(is_answer, world, app.host, f"{name} 8080 /"), app.host)
+        print(f"moved in {time.monotonic() - began:.2f} s")
+        wait_until(lambda: world.get(former)[0] == 404, "the former name leads nowhere")
+    assert visitors.failures == [] and visitors.answers
+    base_domain_change(name="")
+    reconciliation.restore_routes()
+    lead(world, former, "/", "one 8080 /")
 
 
 def test_nobody_is_turned_away_while_addresses_change(world: World, apps: tuple[App, App]) -> None:
