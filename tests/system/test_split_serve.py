@@ -143,7 +143,7 @@ def check_invariants(split: SplitMist, seen: Probing) -> None:
     [container] = split.apps()
     assert (container.id, container.status) == (rows[-1]["container_id"], "running")
     [route] = (split.host.data_dir / "traefik" / "dynamic").glob("app-*.yml")
-    [router] = json.loads(route.read_text())["http"]["routers"].values()
+    [router, _away] = json.loads(route.read_text())["http"]["routers"].values()
     assert router["service"].endswith(f"-{rows[-1]['id']}@docker")
     assert not list((split.host.data_dir / "builds").glob("*"))
     # Traefik's own network says when the last request was answered.
