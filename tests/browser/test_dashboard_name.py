@@ -83,3 +83,5 @@ def test_a_visit_by_the_new_name_confirms_it_and_none_takes_it_back(
     assert mist.visit("mist.localhost", "/healthz/")[0] == 200
     page.goto(f"{mist.url}/settings/addresses/")
     expect(page.get_by_role("heading", level=1)).to_have_text("Addresses")
+    # The doctor finds nothing strange in a route that is of no app.
+    assert "mist-dashboard" not in mist.run("doctor", check=False)

@@ -12,7 +12,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 OPEN = {
     "login", "login_code", "login_passkey", "passkey_challenge", "password_forget",
     "password_reset", "invitation", "invitation_join", "setup", "healthz", "sample_repository",
-    "webhook", "github_app_webhook", "deploy_hook",
+    "webhook", "github_app_webhook", "deploy_hook", "dashboard_confirm",
 }  # fmt: skip
 ARGUMENTS: dict[str, Any] = {
     "project": "shop",
