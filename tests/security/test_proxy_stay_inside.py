@@ -179,8 +179,9 @@ def test_nothing_of_them_is_found_under_a_public_name_or_path(place: Place) -> N
         for path in ["/", *INNER_PATHS]:
             status, probed, body = ask("127.0.0.1", config.http_port, host, path)
             assert status == 404 and probed is None, f"{host}{path}: {status}"
-            # The app's own, and Traefik's for what nobody has.
-            assert ("404 Not Found" in body) if host == HOST else body == "404 page not found\n"
+            # The app's own, and some words for what nobody has.
+            assert ("404 Not Found" in body) if host == HOST else len(body) < 60, body
+            assert "{" not in body
 
 
 def test_an_image_cannot_open_them_by_its_labels(place: Place) -> None:

@@ -41,7 +41,7 @@ def test_it_finds_nothing_until_something_is_wrong(tmp_path: Path) -> None:
         home = mist.data_dir / "traefik"
         [route] = (home / "dynamic").glob("app-*.yml")
         content = json.loads(route.read_text())
-        [router, _away] = content["http"]["routers"].values()
+        router = content["http"]["routers"][route.stem]
         kept = dict(router)
         router["middlewares"] = ["nobody"]
         route.write_text(json.dumps(content))
@@ -50,7 +50,7 @@ def test_it_finds_nothing_until_something_is_wrong(tmp_path: Path) -> None:
 
         # Traefik reads all files or none: it leads on as it did.
         (home / "dynamic" / "app-999.yml").write_text("{{")
-        content["http"]["routers"] = {next(iter(content["http"]["routers"])): kept}
+        content["http"]["routers"][route.stem] = kept
         route.write_text(json.dumps(content))
         [says] = bad(mist).values()
         assert says.startswith("app 999 has a file that cannot be read")
