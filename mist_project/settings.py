@@ -335,6 +335,9 @@ CELERY_BEAT_SCHEDULE = {
     "dashboard": {"task": "apps.system.tasks.settle_dashboard", "schedule": 5.0},
     # Of names that are due, found by an index.
     "names": {"task": "apps.domains.tasks.check_due_names", "schedule": 30.0},
+    # Cheap while there is nothing to do: three queries, and one.
+    "certificates": {"task": "apps.domains.tasks.settle_certificates", "schedule": 60.0},
+    "served": {"task": "apps.domains.tasks.look_at_certificates", "schedule": 5.0},
     "reports": {"task": "apps.sources.tasks.send_reports", "schedule": 5.0},
 }
 

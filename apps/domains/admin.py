@@ -1,4 +1,5 @@
-"""Host names in the Django admin: to look at and to take away; they are added on an app's page."""
+"""Host names in the Django admin: to look at and to take away; they are added on an app's page.
+Certificates are there to look at, without their keys."""
 
 from __future__ import annotations
 
@@ -8,7 +9,16 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from apps.accounts.read_only import LookOnly
-from apps.domains.models import Domain, NameCheck, TrafficRules, TrafficUser
+from apps.domains.models import (
+    Certificate,
+    Domain,
+    LocalAuthority,
+    LocalCertificate,
+    NameCheck,
+    ServedCertificate,
+    TrafficRules,
+    TrafficUser,
+)
 from apps.domains.services import domain_remove
 
 
@@ -50,4 +60,29 @@ class TrafficUserAdmin(LookOnly):
 @admin.register(NameCheck)
 class NameCheckAdmin(LookOnly):
     list_display = ("host", "state", "checked_at", "next_at")
+    search_fields = ("host",)
+
+
+@admin.register(Certificate)
+class CertificateAdmin(LookOnly):
+    list_display = ("__str__", "project", "issuer", "not_after", "created_at", "created_by")
+    list_select_related = ("project", "created_by")
+    exclude = ("key",)
+
+
+@admin.register(LocalAuthority)
+class LocalAuthorityAdmin(LookOnly):
+    list_display = ("__str__", "created_at")
+    exclude = ("key",)
+
+
+@admin.register(LocalCertificate)
+class LocalCertificateAdmin(LookOnly):
+    list_display = ("host", "not_after", "created_at")
+    exclude = ("key",)
+
+
+@admin.register(ServedCertificate)
+class ServedCertificateAdmin(LookOnly):
+    list_display = ("host", "kind", "issuer", "not_after", "looked_at", "waits_since")
     search_fields = ("host",)

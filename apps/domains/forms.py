@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from apps.domains.models import Domain
 from apps.engine.routes import check_host_pattern, check_path_prefix
 from apps.engine.sources import check_port
+from apps.projects.https_models import HttpsBy
 from apps.projects.models import App
 from apps.projects.settings_forms import PLAIN, checked
 
@@ -48,6 +49,12 @@ class DomainForm(forms.Form):
         required=False,
         help_text="The app is asked for / where the visitor asked for the path.",
     )
+    https = forms.ChoiceField(
+        label="HTTPS",
+        required=False,
+        choices=HttpsBy.choices,
+        help_text="Of the name: for all its paths.",
+    )
     is_primary = forms.BooleanField(
         label="Primary name",
         required=False,
@@ -69,6 +76,9 @@ class DomainForm(forms.Form):
 
     def clean_host(self) -> str:
         return str(checked(check_host_pattern, self.cleaned_data["host"]))
+
+    def clean_https(self) -> str:
+        return self.cleaned_data["https"] or HttpsBy.AUTOMATIC.value
 
     def clean_path(self) -> str:
         return str(checked(check_path_prefix, self.cleaned_data["path"]))

@@ -10,11 +10,16 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from apps.domains.certificate_models import Certificate as Certificate
+from apps.domains.certificate_models import LocalAuthority as LocalAuthority
+from apps.domains.certificate_models import LocalCertificate as LocalCertificate
+from apps.domains.certificate_models import ServedCertificate as ServedCertificate
 from apps.domains.rule_models import TrafficRules as TrafficRules
 from apps.domains.rule_models import TrafficUser as TrafficUser
 from apps.engine.name_facts import Outcome
 from apps.engine.name_state import CaaState, NameState
 from apps.engine.routes import MAX_PATH, WILD
+from apps.projects.https_models import HttpsBy, origin
 from apps.projects.models import App
 
 
@@ -31,6 +36,12 @@ class Domain(models.Model):
     is_primary = models.BooleanField("primary", default=False)
     """The one that visitors of the redirecting ones are sent on to."""
     redirects = models.BooleanField("redirects to the primary name", default=False)
+    https = models.CharField(
+        "HTTPS", max_length=10, choices=HttpsBy.choices, default=HttpsBy.AUTOMATIC
+    )
+    """Of the name: the same for all its paths."""
+    sends_on = models.BooleanField(default=False, editable=False)
+    """Whether visitors are sent on to HTTPS now (see `apps.domains.serving`)."""
     moved_from = models.ForeignKey(
         App, null=True, on_delete=models.SET_NULL, related_name="+", editable=False
     )
@@ -69,13 +80,7 @@ class Domain(models.Model):
     @property
     def url(self) -> str:
         """Empty for a wildcard, which is no one address."""
-        return "" if self.is_wild else f"{origin(self.host)}{self.path}"
-
-
-def origin(host: str) -> str:
-    """How a browser begins the address of something at that name."""
-    port = settings.MIST_HTTP_PORT
-    return f"http://{host}" + ("" if port == 80 else f":{port}")
+        return "" if self.is_wild else f"{origin(self.host, https=self.sends_on)}{self.path}"
 
 
 FORGOTTEN = dt.timedelta(seconds=60)

@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping
 from django.db.models import Q, QuerySet
 
 from apps.deployments.models import Deployment, Status
-from apps.domains.models import Domain, NameCheck, TrafficRules, TrafficUser, origin
+from apps.domains.certificates import https_of_app
+from apps.domains.models import Domain, NameCheck, TrafficRules, TrafficUser
 from apps.engine.name_state import CaaState, NameState
-from apps.engine.routes import WILD, Route
+from apps.engine.routes import WILD, Https, Route
 from apps.engine.traffic_rules import TrafficRules as EngineRules
+from apps.projects.https_models import origin
 from apps.projects.models import App
 from apps.system.names import base_domain, dashboard_names
 
@@ -20,23 +22,40 @@ def routes_of(app: App, own: Mapping[int | None, EngineRules]) -> list[Route]:
     whose routes are yet to be written. `own` are rules by domain (`engine_rules_of`)."""
     domains = list(Domain.objects.filter(Q(app=app) | Q(moved_from=app)))
     primary = next((one.host for one in domains if one.is_primary and one.app_id == app.pk), "")
+    https = https_of_app(app, domains)
+    first = Route(app.host, https=https[app.host])
+    there = https[primary or app.host]
+    target = origin(primary or app.host, https=bool(there and there.redirects))
     return [
-        Route(app.host),
-        *(_route(one, primary or app.host, own.get(one.pk)) for one in domains),
+        first,
+        *(
+            _route(one, primary or app.host, target, own.get(one.pk), https[one.host], first)
+            for one in domains
+        ),
     ]
 
 
-def _route(domain: Domain, primary: str, rules: EngineRules | None) -> Route:
+def _route(
+    domain: Domain,
+    primary: str,
+    target: str,
+    rules: EngineRules | None,
+    https: Https | None,
+    first: Route,
+) -> Route:
     redirects = domain.redirects and domain.host != primary
     is_plain = not (domain.is_wild or domain.path or domain.port or redirects or rules)
+    # A router that names share answers them alike.
+    is_plain &= https == first.https
     return Route(
         host=domain.host,
         path=domain.path,
         strips=domain.strips_path,
         port=domain.port,
-        redirect_to=origin(primary) if redirects else "",
+        redirect_to=target if redirects else "",
         key="" if is_plain else f"d{domain.pk}",
         rules=rules,
+        https=https,
     )
 
 

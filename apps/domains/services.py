@@ -11,16 +11,21 @@ from django.utils import timezone
 from apps.accounts.models import User
 from apps.audit.trail import facts, record
 from apps.deployments.services import app_publish
+from apps.deployments.tasks import wake
 from apps.domains import tasks
+from apps.domains.certificate_services import domain_https
 from apps.domains.models import Domain, NameCheck, TrafficRules
 from apps.domains.selectors import is_public_name, overlapping, own_holder
+from apps.domains.serving import decide_sending_on
+from apps.domains.tasks import settle_certificates
 from apps.engine.errors import InvalidSource
 from apps.engine.routes import check_host_pattern, check_path_prefix
+from apps.projects.https_models import HttpsBy
 from apps.projects.models import App
 from apps.system.names import base_domain, names_lock
 
 logger = logging.getLogger("mist.domains")
-OF_DOMAIN = ("path", "strips_path", "port", "is_primary", "redirects")
+OF_DOMAIN = ("path", "strips_path", "port", "is_primary", "redirects", "https")
 """What can be set for one."""
 
 
@@ -38,7 +43,9 @@ def domain_add(*, app: App, host: str, created_by: User | None, **settings: Any)
             _no_other_primary(app)
         domain = Domain(app=app, host=name, created_by=created_by, **settings)
         _see_that_it_fits(domain)
+        https = _https_of_name(domain)
         _save(domain)
+        domain_https(domain=domain, by=https)
         record("domain.add", domain, name=f"{app} {domain}", after=_facts(domain))
         app_publish(app=app)
         _ask_for(domain.host)
@@ -55,10 +62,12 @@ def domain_change(*, domain: Domain, **settings: Any) -> Domain:
             _see_that_it_is_free(domain.app, domain.host, settings["path"], but=domain)
         if settings.get("is_primary"):
             _no_other_primary(domain.app, but=domain)
+        https = HttpsBy(settings.get("https", domain.https))
         for name, value in settings.items():
             setattr(domain, name, value)
         _see_that_it_fits(domain)
         _save(domain)
+        domain_https(domain=domain, by=https)
         after = _facts(domain)
         if before != after:
             name = f"{domain.app} {domain}"
@@ -81,6 +90,7 @@ def domain_move(*, domain: Domain, to: App) -> Domain:
         domain.is_primary = domain.redirects = False
         domain.save()
         TrafficRules.objects.filter(domain=domain).update(app=to)
+        decide_sending_on(to)
         before, after = {"app": str(was.app)}, {"app": str(to)}
         record("domain.move", domain, name=f"{to} {domain}", before=before, after=after)
         # The other app's routes follow when these are written.
@@ -95,6 +105,7 @@ def domain_remove(*, domain: Domain) -> None:
         record("domain.remove", domain, name=f"{app} {domain}", before=_facts(domain))
         domain.delete()
         app_publish(app=app)
+        transaction.on_commit(lambda: wake(settle_certificates))
 
 
 def name_check(*, app: App, host: str) -> None:
@@ -143,9 +154,17 @@ def _wake(host: str) -> None:
         logger.warning("The broker does not answer: %r", error)
 
 
+def _https_of_name(domain: Domain) -> HttpsBy:
+    """What was chosen, else what the name's other paths have."""
+    chosen = HttpsBy(domain.https)
+    there = Domain.objects.filter(host=domain.host).values_list("https", flat=True).first()
+    return HttpsBy(there) if there and chosen == HttpsBy.AUTOMATIC else chosen
+
+
 def _facts(domain: Domain) -> dict[str, Any]:
     found = facts(domain, *OF_DOMAIN)
-    return {name: value for name, value in found.items() if value not in ("", None, False)}
+    usual = ("", None, False, HttpsBy.AUTOMATIC)
+    return {name: value for name, value in found.items() if value not in usual}
 
 
 def _save(domain: Domain) -> None:

@@ -1,11 +1,14 @@
-"""Work behind the pages that has to do with host names."""
+"""Work behind the pages that has to do with host names and their certificates."""
 
 from __future__ import annotations
 
 from celery import shared_task
 from django.db import connection
 
-from apps.domains import checking
+from apps.deployments.tasks import apply_wishes, wake
+from apps.domains import checking, serving
+from apps.domains.warning import warn_by_mail
+from apps.engine.errors import EngineError
 
 
 @shared_task  # type: ignore[untyped-decorator]
@@ -22,5 +25,28 @@ def check_name(host: str) -> None:
     """Ask the DNS for one name now."""
     try:
         checking.check_name(host)
+    finally:
+        connection.close()
+
+
+@shared_task  # type: ignore[untyped-decorator]
+def settle_certificates() -> None:
+    """Have served what should be, look at it, and tell of what ends."""
+    try:
+        if serving.settle():
+            wake(apply_wishes)
+        warn_by_mail()
+    except EngineError as error:
+        serving.log_trouble(error)
+    finally:
+        connection.close()
+
+
+@shared_task  # type: ignore[untyped-decorator]
+def look_at_certificates() -> None:
+    """Look at what it is time for."""
+    try:
+        if serving.look_at_due():
+            wake(apply_wishes)
     finally:
         connection.close()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from django.urls import path
 
-from apps.domains import rule_views, views
+from apps.domains import certificate_views, rule_views, views
 
 TRAFFIC = "projects/<slug:project>/apps/<slug:app>/traffic/"
 DOMAINS = "projects/<slug:project>/apps/<slug:app>/domains/"
+CERTIFICATES = "projects/<slug:project>/certificates/"
 
 urlpatterns = [
     path(DOMAINS, views.app_domains, name="app_domains"),
@@ -26,5 +27,28 @@ urlpatterns = [
         f"{TRAFFIC}users/<int:pk>/remove/",
         rule_views.traffic_user_remove,
         name="traffic_user_remove",
+    ),
+    path(
+        f"{DOMAINS}<int:pk>/certificate/",
+        certificate_views.domain_certificate,
+        name="domain_certificate",
+    ),
+    path(f"{DOMAINS}https/", certificate_views.app_https, name="app_https"),
+    path(f"{DOMAINS}check/", certificate_views.https_check, name="https_check"),
+    path(CERTIFICATES, certificate_views.certificates, name="certificates"),
+    path(
+        f"{CERTIFICATES}<int:pk>/remove/",
+        certificate_views.certificate_remove,
+        name="certificate_remove",
+    ),
+    path(
+        f"{CERTIFICATES}<int:pk>/chain.pem",
+        certificate_views.certificate_chain,
+        name="certificate_chain",
+    ),
+    path(
+        "certificates/mist-root.pem",
+        certificate_views.local_authority_root,
+        name="local_authority_root",
     ),
 ]

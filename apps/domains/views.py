@@ -16,7 +16,10 @@ from apps.accounts.models import User
 from apps.deployments.feeds import of_app
 from apps.domains import services
 from apps.domains.cards import DnsCard, dns_cards
+from apps.domains.certificate_forms import CertificateForm, HttpsForm
+from apps.domains.certificates import Known, known_of, own_by
 from apps.domains.forms import DomainForm, MoveForm
+from apps.domains.https import Kind, State
 from apps.domains.models import Domain
 from apps.domains.selectors import domains_of, is_public_name, waiting_ports
 from apps.engine.errors import InvalidSource
@@ -24,6 +27,7 @@ from apps.live.pages import live_page, render_page
 from apps.projects.access import access, allow
 from apps.projects.app_views import app_crumbs, app_frame, ask_about, find_app
 from apps.projects.confirmation import Question
+from apps.projects.https_models import HttpsBy
 from apps.projects.models import App, ProjectRole
 from apps.projects.selectors import apps_changeable_by
 
@@ -33,6 +37,7 @@ class NameRow:
     """One line of the page: a domain, or without one the app's own name."""
 
     dns: DnsCard
+    https: State
     domain: Domain | None = None
     is_first: bool = True
     """Of several paths of one name, the one that says what is to be done."""
@@ -42,20 +47,22 @@ class NameRow:
         return self.domain.shown if self.domain else self.dns.host
 
 
-def _name_rows(request: HttpRequest, app: App) -> list[NameRow]:
-    domains = list(domains_of(app).select_related("created_by"))
+def _name_rows(
+    request: HttpRequest, app: App, domains: list[Domain], known: Known
+) -> list[NameRow]:
     url = reverse("name_check", args=[app.project.slug, app.slug])
     may_ask = access(request).allows(ProjectRole.DEVELOPER)
     cards = dns_cards([app.host, *(one.host for one in domains)], check_url=url if may_ask else "")
     seen: set[str] = set()
-    rows = [NameRow(cards[app.host])]
+    rows = [NameRow(cards[app.host], known.state(app.host, own_by(app)))]
     for one in domains:
-        rows.append(NameRow(cards[one.host], one, one.host not in seen))
+        https = known.state(one.host, HttpsBy(one.https))
+        rows.append(NameRow(cards[one.host], https, one, one.host not in seen))
         seen.add(one.host)
     return rows
 
 
-def _domain(app: App, pk: int) -> Domain:
+def domain_of(app: App, pk: int) -> Domain:
     return get_object_or_404(domains_of(app), pk=pk)
 
 
@@ -76,13 +83,22 @@ def app_domains(request: HttpRequest, project: str, app: str) -> HttpResponse:
             leads = "leads to" if found.has_address else "is kept for"
             messages.success(request, f"{made.shown} {leads} {found.slug} now.")
             return redirect("app_domains", project, app)
+    return domains_page(request, found, form=form)
+
+
+def domains_page(request: HttpRequest, app: App, **more: Any) -> HttpResponse:
+    """The app's names, with forms in `more` in place of empty ones."""
+    domains = list(domains_of(app).select_related("created_by"))
+    known = known_of(app, domains, to_show=True)
     context = {
-        **app_frame(found, "Domains"),
-        "form": form,
-        "rows": _name_rows(request, found),
-        "waiting_ports": waiting_ports(found),
+        **app_frame(app, "Domains"),
+        "form": DomainForm(),
+        "https_form": HttpsForm(app=app),
+        "rows": _name_rows(request, app, domains, known),
+        "is_self_signed": any(one.kind == Kind.LOCAL for one in known.served.values()),
+        "waiting_ports": waiting_ports(app) if any(one.port for one in domains) else (),
     }
-    return render_page(request, "app_domains.html", context)
+    return render_page(request, "app_domains.html", context | more)
 
 
 @allow(ProjectRole.DEVELOPER)
@@ -104,7 +120,7 @@ def name_check(request: HttpRequest, project: str, app: str) -> HttpResponse:
 def domain(request: HttpRequest, project: str, app: str, pk: int) -> HttpResponse:
     """What one domain leads to."""
     found = find_app(request, project, app)
-    row = _domain(found, pk)
+    row = domain_of(found, pk)
     form = DomainForm(request.POST if request.method == "POST" else None, instance=row)
     if form.is_valid():
         try:
@@ -114,10 +130,11 @@ def domain(request: HttpRequest, project: str, app: str, pk: int) -> HttpRespons
         else:
             messages.success(request, f"{row.shown} was changed.")
             return redirect("app_domains", project, app)
-    return _domain_page(request, found, row, form=form)
+    return domain_page(request, found, row, form=form)
 
 
-def _domain_page(request: HttpRequest, app: App, row: Domain, **more: Any) -> HttpResponse:
+def domain_page(request: HttpRequest, app: App, row: Domain, **more: Any) -> HttpResponse:
+    """One name's page, with forms in `more` in place of empty ones."""
     others = _other_apps(request, app)
     context: dict[str, Any] = {
         "title": f"{row.shown} · {app.slug}",
@@ -126,7 +143,9 @@ def _domain_page(request: HttpRequest, app: App, row: Domain, **more: Any) -> Ht
         "project": app.project,
         "app": app,
         "domain": row,
+        "form": DomainForm(instance=row),
         "move": MoveForm(apps=others) if others.exists() else None,
+        "certificate_form": CertificateForm(),
     }
     return render(request, "domain.html", context | more)
 
@@ -141,7 +160,7 @@ def _other_apps(request: HttpRequest, app: App) -> QuerySet[App]:
 @require_POST
 def domain_move(request: HttpRequest, project: str, app: str, pk: int) -> HttpResponse:
     found = find_app(request, project, app)
-    row = _domain(found, pk)
+    row = domain_of(found, pk)
     form = MoveForm(request.POST, apps=_other_apps(request, found))
     if form.is_valid():
         to: App = form.cleaned_data["to"]
@@ -152,14 +171,14 @@ def domain_move(request: HttpRequest, project: str, app: str, pk: int) -> HttpRe
         else:
             messages.success(request, f"{row.shown} leads to {to} now.")
             return redirect("app_domains", to.project.slug, to.slug)
-    return _domain_page(request, found, row, form=DomainForm(instance=row), move=form)
+    return domain_page(request, found, row, move=form)
 
 
 @allow(ProjectRole.DEVELOPER)
 @require_http_methods(["GET", "HEAD", "POST"])
 def domain_delete(request: HttpRequest, project: str, app: str, pk: int) -> HttpResponse:
     found = find_app(request, project, app)
-    domain = _domain(found, pk)
+    domain = domain_of(found, pk)
     if request.method != "POST":
         question = Question(
             heading=f"Remove {domain.shown}?",

@@ -8,11 +8,12 @@ what they started (process, build, container) when the deadline says so.
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from apps.engine.certificates import KeyPair
 from apps.engine.data import (
     BuildSpec,
     Commit,
@@ -30,6 +31,7 @@ from apps.engine.data import (
 )
 from apps.engine.deadline import Deadline
 from apps.engine.disk import EngineDisk, StoredNetwork
+from apps.engine.handshake import Seen
 from apps.engine.image_names import ImageName
 from apps.engine.known_hosts import HostKey
 from apps.engine.proxy_state import ProxyState
@@ -317,6 +319,16 @@ class Proxy(Protocol):
 
     def routed_apps(self) -> Sequence[str]:
         """Every app that has a route file."""
+        ...
+
+    def write_certificates(self, pairs: Collection[KeyPair]) -> bool:
+        """Have exactly these served, each for its own names, within a second and without a request
+        lost; whether that is new. Raises `OutOfDisk`."""
+        ...
+
+    def look_at_certificate(self, host: str, *, root: str = "") -> Seen | None:
+        """What visitors of `host` get as a certificate; None while there is none. `root` is that of
+        this Mist's own authority, as PEM."""
         ...
 
     def wait_for_route(

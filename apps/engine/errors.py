@@ -4,6 +4,8 @@
 show it. None of them may hold a secret.
 """
 
+from typing import Literal
+
 
 class EngineError(Exception):
     """Base of all reasons. `str(error)` is the sentence."""
@@ -29,6 +31,14 @@ class ProxyUnavailable(EngineError):
 
 class InvalidSource(EngineError, ValueError):
     """A repository address, ref or path that Mist does not accept."""
+
+
+class CertificateRefused(EngineError):
+    """A certificate or its key that cannot be served; `field` is which of the two is wrong."""
+
+    def __init__(self, field: Literal["chain", "key"], sentence: str, *, hint: str = "") -> None:
+        super().__init__(sentence, hint=hint)
+        self.field: Literal["chain", "key"] = field
 
 
 class UnknownReference(EngineError):

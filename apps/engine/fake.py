@@ -18,15 +18,16 @@ from apps.engine.base import Engine
 from apps.engine.data import Container, ContainerStatus, EngineConfig, ProbeResult
 from apps.engine.deadline import Deadline
 from apps.engine.errors import SwitchFailed
+from apps.engine.fake_certificates import FakeCertificates
 from apps.engine.fake_containers import FakeContainers
-from apps.engine.fake_faults import Actor, Call
+from apps.engine.fake_faults import Call
 from apps.engine.fake_git import FakeGit
 from apps.engine.labels import probe_router
 from apps.engine.proxy_state import ProxyState
 from apps.engine.routes import closed_service
 
 
-class FakeProxy(Actor):
+class FakeProxy(FakeCertificates):
     actor = "proxy"
 
     def __init__(self, containers: FakeContainers, journal: list[Call] | None = None) -> None:

@@ -238,7 +238,9 @@ def _answer_https(http: dict[str, Any], main: str, routes: Sequence[Route]) -> N
             twin["middlewares"] = [f"{name}-hsts", *plain.get("middlewares", [])]
         http["routers"][f"{name}{_TLS}"] = twin
         if https.redirects and group == everyone and not group[0].redirect_to:
-            scheme = {"scheme": "https", "port": str(https.port), "permanent": True}
+            # One that browsers keep for good could not be taken back. HSTS binds them anyway.
+            scheme: dict[str, Any] = {"scheme": "https", "port": str(https.port)}
+            scheme["permanent"] = bool(https.hsts_seconds)
             http.setdefault("middlewares", {})[f"{name}-https"] = {"redirectScheme": scheme}
             plain["middlewares"] = [f"{name}-https", *plain.get("middlewares", [])]
 

@@ -8,14 +8,16 @@ import shutil
 import string
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from apps.engine import acme, process
+from apps.engine.certificates import KeyPair
 from apps.engine.data import EngineConfig, ProbeResult
 from apps.engine.deadline import Deadline
 from apps.engine.errors import ProxyUnavailable, SwitchFailed, TimedOut
+from apps.engine.handshake import Seen, look
 from apps.engine.locks import file_lock
 from apps.engine.probe import connect, is_connected, probe
 from apps.engine.proxy_addresses import LOOPBACK, inner_address, public_address
@@ -23,6 +25,7 @@ from apps.engine.proxy_reach import ask_entry_points
 from apps.engine.proxy_state import ProxyState, read_files
 from apps.engine.route_files import DASHBOARD, RouteFiles
 from apps.engine.routes import closed_service
+from apps.engine.tls_files import TlsFiles
 from apps.engine.traffic_rules import shared_rules
 
 SOURCE = Path(__file__).resolve().parents[2] / "traefik"
@@ -39,6 +42,7 @@ class Traefik:
         self._home = config.data_dir / "traefik"
         self._files = RouteFiles(self._home)
         self._certificates = self._home / acme.FOLDER
+        self._tls = TlsFiles(self._home)
         self._pid_file = self._home / "traefik.pid"
         self._log = self._home / "traefik.log"
         self._log_hint = f"Its log is {self._log}."
@@ -72,6 +76,7 @@ class Traefik:
         """Write what Traefik reads when it starts; whether that is new."""
         self._files.write_shared("mist", shared_rules(self._config.pages_url))
         self._certificates.mkdir(mode=0o700, exist_ok=True)
+        self._tls.ensure()
         if self._is_current():
             return False
         static = self._home / "traefik.yml"
@@ -211,6 +216,14 @@ class Traefik:
 
     def routed_apps(self) -> Sequence[str]:
         return self._files.apps()
+
+    def write_certificates(self, pairs: Collection[KeyPair]) -> bool:
+        return self._tls.write(pairs)
+
+    def look_at_certificate(self, host: str, *, root: str = "") -> Seen | None:
+        own = public_address(self._config).strip("[]") or LOOPBACK
+        where = (self._config.proxy_host or own, self._config.https_port)
+        return look(where, host=host, root=root)
 
     def wait_for_route(
         self, *, router: str, service: str, deadline: Deadline, servers: int = 1

@@ -26,6 +26,7 @@ from apps.deployments.selectors import (
     with_state,
 )
 from apps.domains.selectors import domains_of
+from apps.domains.warning import notes_of
 from apps.live.pages import live_page, render_page
 from apps.metrics.cards import usage_now
 from apps.metrics.feeds import of_overview
@@ -113,13 +114,15 @@ def app(request: HttpRequest, project: str, app: str) -> HttpResponse:
     found = find_app(request, project, app)
     recent, live = recent_and_live(found, RECENT)
     newest = recent[0] if recent else None
+    domains = list(domains_of(found)) if live else []
     context = {
         **app_frame(found, "Overview"),
         "recent": recent,
         "live": live,
         "active": next((d for d in recent if d.is_unfinished), None),
         "failed": newest if newest and newest.status == Status.FAILED else None,
-        "domains": list(domains_of(found)) if live else [],
+        "domains": domains,
+        "ending": notes_of(found, {found.host, *(one.host for one in domains)}) if live else [],
     }
     if live and not _wants_part(request):
         context["usage"] = usage_now(found)

@@ -10,6 +10,7 @@ from django.db import models
 from django.utils import timezone
 
 from apps.engine.holdings import MAX_MOUNT_PATH
+from apps.projects.https_models import HttpsSettings, origin
 from apps.projects.source_models import SourceSettings
 from apps.projects.variable_models import EnvironmentVariable as EnvironmentVariable
 from apps.projects.variable_models import SharedVariable as SharedVariable
@@ -91,7 +92,7 @@ class Membership(models.Model):
         return f"{self.user} in {self.project}"
 
 
-class App(SourceSettings):
+class App(SourceSettings, HttpsSettings):
     """One program: where it comes from, how to build it and how to run it."""
 
     class Wanted(models.TextChoices):
@@ -236,10 +237,7 @@ class App(SourceSettings):
     @property
     def url(self) -> str:
         """Where the app answers, as a browser on this network reaches it; empty for a worker."""
-        if not self.has_address:
-            return ""
-        port = settings.MIST_HTTP_PORT
-        return f"http://{self.host}" + ("" if port == 80 else f":{port}")
+        return origin(self.host, https=self.sends_on) if self.has_address else ""
 
 
 class Volume(models.Model):

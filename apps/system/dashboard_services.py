@@ -18,10 +18,11 @@ from apps.accounts.models import User
 from apps.audit.trail import record
 from apps.deployments import events
 from apps.deployments.tasks import wake
-from apps.domains.models import Domain, origin
+from apps.domains.models import Domain
 from apps.domains.services import name_look_up
 from apps.engine.errors import InvalidSource
 from apps.engine.sources import check_host_name
+from apps.projects.https_models import origin
 from apps.projects.models import App
 from apps.system.names import ChosenNames, base_domain, chosen_names, keep_names, names_lock
 from apps.system.tasks import settle_dashboard

@@ -12,9 +12,9 @@ from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 from django.urls import reverse
 
-from apps.domains.models import origin
 from apps.engine.data import WEB_HOST
 from apps.engine.host import own_address
+from apps.projects.https_models import origin
 from apps.system.names import base_domain, chosen_names, dashboard_names
 
 

@@ -7,11 +7,14 @@ import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Case, Count, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models.functions import Concat
+from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.deployments.models import UNFINISHED, Deployment, EngineState
 from apps.deployments.selectors import EngineProblem, deployments_visible_to, with_gap
+from apps.domains.models import Domain, ServedCertificate
 from apps.engine.connect import get_engine
 from apps.engine.errors import EngineError
 from apps.projects.models import App, Project
@@ -22,6 +25,7 @@ CARD_APPS = 5
 """Apps that a project's card names; the rest is a number."""
 DOWN = (App.Observed.CRASHED, App.Observed.RESTARTING)
 TROUBLE = (*DOWN, App.Observed.UNHEALTHY)
+IN_TROUBLE = Q(observed__in=TROUBLE, wanted=App.Wanted.RUNNING)
 
 
 @dataclass(frozen=True)
@@ -127,13 +131,16 @@ def project_cards(
         .filter(project__in=[project.pk for project in shown])
         .annotate(newest_id=Subquery(newest))
         .order_by()
-        .values_list("project_id", "pk", "slug", "label", "health_check", "observed", "newest_id")
+        .values_list(
+            *("project_id", "pk", "slug", "label", "health_check", "observed", "sends_on"),
+            "newest_id",
+        )
     )
     apps: dict[int, list[_Row]] = {project.pk: [] for project in shown}
     last: dict[int, int] = {}
-    for project_id, pk, slug, label, check, observed, newest_id in rows:
+    for project_id, pk, slug, label, check, observed, sends_on, newest_id in rows:
         calm = _calm(observed, pk in active)
-        apps[project_id].append((calm, slug, pk, label, check, observed))
+        apps[project_id].append((calm, slug, pk, label, check, observed, sends_on))
         last[project_id] = max(last.get(project_id, 0), newest_id or 0)
     visible = deployments_visible_to(user)
     wanted = Q(pk__in=[pk for pk in last.values() if pk])
@@ -150,9 +157,10 @@ def project_cards(
     return cards, [deployments[pk] for pk in sorted(deployments, reverse=True)[:feed]]
 
 
-_Row = tuple[int, str, int, str, str, str]
-"""How calm, then slug, id, label, health check and observed state of an app."""
-_SHOWN = ("id", "project_id", "slug", "label", "health_check", "observed")
+_Row = tuple[int, str, int, str, str, str, bool]
+"""How calm, then slug, id, label, health check and observed state of an app, and whether visitors
+are sent on to HTTPS."""
+_SHOWN = ("id", "sends_on", "project_id", "slug", "label", "health_check", "observed")
 """In the order of the model's columns, as `from_db` wants them."""
 
 
@@ -161,8 +169,8 @@ def _first_apps(
 ) -> list[App]:
     # As from a query with `only`: an instance made by name fills in every default.
     apps = [
-        App.from_db("default", _SHOWN, (pk, project.pk, slug, label, check, observed))
-        for _, slug, pk, label, check, observed in heapq.nsmallest(count, rows)
+        App.from_db("default", _SHOWN, (pk, sends_on, project.pk, slug, label, check, observed))
+        for _, slug, pk, label, check, observed, sends_on in heapq.nsmallest(count, rows)
     ]
     mark_active(apps, active)
     return apps
@@ -195,10 +203,21 @@ def newest_deployments(user: User, apps: Iterable[App]) -> dict[int, Deployment]
     return deployments_visible_to(user).in_bulk(ids)
 
 
-def troubled_apps(user: User) -> QuerySet[App]:
-    """Apps that somebody should look at."""
-    wanted = apps_visible_to(user).filter(observed__in=TROUBLE, wanted=App.Wanted.RUNNING)
-    return wanted.order_by("observed", "slug")
+def apps_to_look_at(user: User) -> QuerySet[App]:
+    """Apps that are in trouble, or of whose names a certificate ends soon: of the first to end
+    `ending_host` and `ending_at`. Those in trouble come first."""
+    own = Concat("label", Value(f".{base_domain()}"))
+    names = Domain.objects.filter(app=OuterRef(OuterRef("pk"))).order_by().values("host")
+    its = Q(host=OuterRef("own_host")) | Q(host__in=names)
+    ending = ServedCertificate.objects.ending(timezone.now()).filter(its).order_by("not_after")
+    found = apps_visible_to(user).annotate(
+        own_host=own,
+        ending_host=Subquery(ending.values("host")[:1]),
+        ending_at=Subquery(ending.values("not_after")[:1]),
+    )
+    return found.filter(IN_TROUBLE | Q(ending_at__isnull=False)).order_by(
+        Case(When(IN_TROUBLE, then=0), default=1), "observed", "slug"
+    )
 
 
 def engine_state() -> tuple[str, str]:

@@ -30,6 +30,7 @@ from apps.accounts.models import InstanceRole, User
 from apps.accounts.selectors import anyone_exists
 from apps.accounts.sessions import sign_in
 from apps.audit.logs import request_id
+from apps.domains.warning import notes_for
 from apps.engine.errors import InvalidSource, SecretsUnreadable
 from apps.engine.git_http import BodyTooLarge, respond
 from apps.engine.samples import ensure_sample_repository
@@ -44,6 +45,8 @@ from apps.system.search import QUERY_MAX, RECENT_MAX, find, suggest
 
 CARDS = 16
 """Projects on one page of the dashboard."""
+NOTES = 3
+"""Of each kind that the dashboard has at its top."""
 FEED = 8
 RETRY_SECONDS = 5
 PALETTE_MAX = 6
@@ -68,11 +71,13 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     page = Paginator(sidebar.projects, CARDS).get_page(request.GET.get("page"))
     active = selectors.active_deployments()
     cards, feed = selectors.project_cards(user, page.object_list, active, feed=FEED)
+    needy = list(selectors.apps_to_look_at(user)[: 3 * NOTES])
     context |= {
         "page": page,
         "cards": cards,
         "feed": feed,
-        "troubled": selectors.troubled_apps(user)[:3],
+        "troubled": [app for app in needy if app.observed in selectors.TROUBLE][:NOTES],
+        "ending": notes_for(needy)[:NOTES],
     }
     if user.is_admin and "HX-Request" not in request.headers:
         context["host"] = host_row_now(sidebar.running)

@@ -18,6 +18,7 @@ from apps.accounts.invitation_services import invitation_create
 from apps.accounts.models import InstanceRole, User
 from apps.api.services import token_create
 from apps.deployments.models import Deployment, Status
+from apps.domains.certificate_services import certificate_save
 from apps.domains.rule_services import user_save
 from apps.domains.services import domain_add
 from apps.engine.fake import FakeEngine
@@ -28,6 +29,7 @@ from apps.sources.hook_services import deploy_hook_create, webhook_secret_make
 from apps.sources.models import Delivery, GitHubApp, Installation, KnownHost
 from apps.sources.registry_services import registry_save
 from tests.deployments.test_deployment_run import deploy
+from tests.machine.issuer import self_signed
 from tests.sources.payloads import kept_push
 
 NOBODY, STRANGER, VIEWER, DEVELOPER, MANAGER, ADMIN, OWNER, GONE = PEOPLE = (
@@ -165,6 +167,13 @@ TABLE = {
     "domain_traffic": (VIEWER, DEVELOPER),
     "domain_traffic_join": DEVELOPER,
     "traffic_user_remove": DEVELOPER,
+    "domain_certificate": DEVELOPER,
+    "app_https": DEVELOPER,
+    "https_check": DEVELOPER,
+    "certificates": (VIEWER, DEVELOPER),
+    "certificate_remove": DEVELOPER,
+    "certificate_chain": VIEWER,
+    "local_authority_root": SIGNED_IN,
     "server": ADMIN,
     "server_data": ADMIN,
     "server_row": ADMIN,
@@ -246,6 +255,11 @@ def world(fake: FakeEngine, web: App, alice: User) -> World:
     )
     domain = domain_add(app=web, host="shop.example.com", created_by=alice)
     visitor = user_save(app=web, domain=None, name="eve", password="pass-word", by=alice)
+    certificate = certificate_save(
+        project=web.project,
+        **vars(self_signed("shop.example.com")),
+        created_by=alice,
+    )
     live = deploy(web)
     assert (live.status, live.number) == (Status.LIVE, 1)
     # The same rows' keys serve every address that has one.
@@ -254,6 +268,7 @@ def world(fake: FakeEngine, web: App, alice: User) -> World:
         == shared.pk
         == domain.pk
         == visitor.pk
+        == certificate.pk
         == registry.pk
         == port.pk
         == web.variables.get().pk
@@ -390,6 +405,7 @@ SUDO = {
     "git_credential_remove",
     "webhook_secret", "deploy_hook_create",
     "addresses", "dashboard_name", "github_new", "github_delete", "registries", "registry_remove",
+    "certificate_remove",
 }  # fmt: skip
 """What nobody does whose password or second factor was given longer ago than 15 minutes: secrets,
 deletion, roles."""

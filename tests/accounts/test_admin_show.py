@@ -6,6 +6,7 @@ import pytest
 from django.apps import apps
 from django.contrib import admin
 from django.test import Client
+from django.utils import timezone
 
 from apps.accounts.invitation_services import invitation_create
 from apps.accounts.limits import PASSWORD, take
@@ -15,6 +16,12 @@ from apps.api.services import token_create
 from apps.audit.trail import record
 from apps.deployments.observation import note_engine
 from apps.deployments.services import deployment_request
+from apps.domains.models import (
+    Certificate,
+    LocalAuthority,
+    LocalCertificate,
+    ServedCertificate,
+)
 from apps.domains.rule_services import user_save
 from apps.domains.services import domain_add
 from apps.metrics.models import Resolution
@@ -65,10 +72,22 @@ def inside(client: Client, alice: User, web: App) -> Client:
     made = token_create(user=alice, name="CI", scopes=["deploy"])
     KeptAnswer.objects.create(token=made.token, key="k", fingerprint="f", status=202, body="{}")
     record("app.update", web)
+    fill_certificates(web)
     fill_sources(web)
     take((PASSWORD.strangers, "alice@example.com"))
     client.force_login(alice)
     return client
+
+
+def fill_certificates(web: App) -> None:
+    ends = timezone.now()
+    Certificate.objects.create(
+        project=web.project, names=["a.example"], chain="c", key=SECRET,
+        not_before=ends, not_after=ends,
+    )  # fmt: skip
+    LocalAuthority.objects.create(root="c", key=SECRET)
+    LocalCertificate.objects.create(host="a.localhost", chain="c", key=SECRET, not_after=ends)
+    ServedCertificate.objects.create(host="a.localhost")
 
 
 def fill_sources(web: App) -> None:

@@ -7,6 +7,7 @@ one that says it changes nothing and does.
 from __future__ import annotations
 
 import ast
+import datetime as dt
 import io
 import re
 import zipfile
@@ -25,6 +26,7 @@ from django.contrib.auth.tokens import default_token_generator
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 
@@ -36,7 +38,8 @@ from apps.audit.planning import ACTIONS
 from apps.audit.trail import record
 from apps.deployments.models import Status
 from apps.deployments.services import app_stop, deployment_request
-from apps.domains.models import Domain
+from apps.domains.certificate_services import certificate_save
+from apps.domains.models import Domain, ServedCertificate
 from apps.domains.rule_services import rules_part, user_save
 from apps.domains.services import domain_add
 from apps.engine.fake import FakeEngine
@@ -61,6 +64,7 @@ from tests.access.test_every_address import HOST_KEY, addresses
 from tests.accounts.factors import code_of, secret_on, with_app
 from tests.conftest import PASSWORD
 from tests.deployments.test_deployment_run import deploy
+from tests.machine.issuer import self_signed
 from tests.sources.payloads import kept_push
 
 SECRET = "hunter2-and-a-half"
@@ -233,6 +237,15 @@ def _told() -> dict[str, object]:
     return {"github_app": made.github_app_id, "delivery": made.pk}
 
 
+def _with_served(app: App) -> None:
+    later = timezone.now() + dt.timedelta(days=1)
+    ServedCertificate.objects.create(host=app.host, next_look_at=later)
+
+
+def _with_certificate(app: App) -> None:
+    certificate_save(project=app.project, **vars(self_signed("a.example")), created_by=None)
+
+
 NOTHING = ()
 POSTS: dict[str, Post | Callable[[], Post]] = {
     "demo_start": Post(
@@ -334,6 +347,21 @@ POSTS: dict[str, Post | Callable[[], Post]] = {
         first=lambda app: user_save(app=app, domain=None, name="eve", password=SECRET, by=None),
     ),
     "domain_delete": Post(("domain.remove",), "shop/web shop.example.com", ONE),
+    "domain_certificate": lambda: Post(
+        ("certificate.add", "domain.change"), "shop/web shop.example.com", ONE,
+        vars(self_signed("shop.example.com")),
+    ),
+    "app_https": Post(
+        ("app.https",), "shop/web", APP,
+        {"https_redirect": "off", "tls_minimum": "1.3", "hsts_seconds": "0"},
+    ),
+    "https_check": Post(("app.check_https",), "shop/web", APP, first=_with_served),
+    "certificates": lambda: Post(
+        ("certificate.add",), "a.example", {"project": "shop"}, vars(self_signed("a.example"))
+    ),
+    "certificate_remove": Post(
+        ("certificate.remove",), "a.example", {"project": "shop", "pk": 1}, first=_with_certificate
+    ),
     "storage_clean": Post(("clean_up.request",), "Clean-up 1"),
     "audit_export": Post(("audit.export",), "this Mist", data={"format": "csv"}),
     "project_audit_export": Post(

@@ -30,6 +30,8 @@ from apps.api.services import token_create, token_revoke
 from apps.deployments import tasks
 from apps.deployments.models import Deployment
 from apps.deployments.services import app_stop, deployment_cancel, deployment_request
+from apps.domains import serving
+from apps.domains.certificate_services import certificate_save, https_change
 from apps.domains.models import NameCheck
 from apps.domains.rule_services import rules_change, rules_part, user_save
 from apps.domains.services import domain_add
@@ -39,6 +41,7 @@ from apps.engine.disk import StoredImage
 from apps.engine.errors import BuildFailed
 from apps.engine.fake import FakeEngine
 from apps.engine.known_hosts import HostKey
+from apps.projects.https_models import HttpsBy, OwnHttpsBy
 from apps.projects.member_services import member_put
 from apps.projects.models import App, Project, ProjectRole
 from apps.projects.services import (
@@ -70,6 +73,7 @@ from apps.sources.registry_services import image_check, registry_save
 from apps.storage.cleaning import survey
 from tests.browser.filled import keep
 from tests.browser.serving import PASSWORD
+from tests.machine.issuer import DAY, make_authority
 from tests.sources.payloads import github_push
 
 VARIABLES = 127
@@ -134,9 +138,10 @@ def fill() -> None:
             detail="#8 ERROR: No matching distribution found for django-filter==99",
         ),
     )
-    domain_add(app=web, host="shop.example.com", created_by=alice)
+    domain_add(app=web, host="shop.example.com", https=HttpsBy.OWN, created_by=alice)
     _make_rules(web, alice)
     _look_at_names(web, alice)
+    _certify(web, alice)
     app_update(app=web, memory_mb=1024)
     share = partial(shared_variable_save, project=web.project, changed_by=alice)
     share(name="DATABASE_PASSWORD", value="a-shared-value", is_locked=False)
@@ -219,6 +224,24 @@ def _open_repositories(web: App, worker: App, by: User) -> None:
     deploy_key_make(app=worker, made_by=by)
     key = HostKey("git.example.com", 2222, "ssh-ed25519", "AAAA" * 17)
     known_host_confirm(project=web.project, keys=[key], confirmed_by=by)
+
+
+def _certify(web: App, alice: User) -> None:
+    """Names with every kind of certificate, as they are seen."""
+    add = partial(domain_add, app=web, created_by=alice)
+    own = make_authority("Corner Shop root", organisation="Corner Shop")
+    add(host="www.shop.example.com", https=HttpsBy.OWN, redirects=True)
+    add(host="a-rather-long-name-of-a-customer.shop.example.com")
+    add(host="plain.example.com", https=HttpsBy.OFF)
+    add(host="*.preview.example.com", https=HttpsBy.OWN)
+    for names, days in (
+        (("shop.example.com",), 60),
+        (("www.shop.example.com", "b.example.com"), 9),
+    ):
+        pair = own.chained(*names, ends=days * DAY)
+        certificate_save(project=web.project, chain=pair.chain, key=pair.key, created_by=alice)
+    https_change(app=web, own_https=OwnHttpsBy.SELF)
+    serving.settle()
 
 
 def _hear(app: App, by: User) -> None:

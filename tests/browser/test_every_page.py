@@ -77,6 +77,11 @@ PAGES: dict[str, dict[str, str]] = {
     },
     "domain_traffic_join": {"domain-traffic-join": f"{WEB}/domains/2/traffic/join/"},
     "traffic_user_remove": {"traffic-user-remove": f"{WEB}/traffic/users/1/remove/"},
+    "certificates": {
+        "certificates": "/projects/shop/certificates/",
+        "certificates-none": "/projects/sandbox/certificates/",
+    },
+    "certificate_remove": {"certificate-remove": "/projects/shop/certificates/1/remove/"},
     "app_source": {
         "app-source": f"{WEB}/source/",
         "app-source-pushed": "/projects/tidewater/apps/pushed/source/",
@@ -171,7 +176,7 @@ PAGES: dict[str, dict[str, str]] = {
 """Name of the address → pictures of it. What is not there (yet) is left out."""
 ELSEWHERE = {"login", "setup", "invitation"}
 """Pages that other tests of this file open."""
-PARTS = {"palette", "app_usage", "server_row"}
+PARTS = {"palette", "app_usage", "server_row", "certificate_chain", "local_authority_root"}
 """No page of its own."""
 Looks = list[tuple[str, str, tuple[int, int]]]
 LOOKS: Looks = [
@@ -403,6 +408,13 @@ def test_forms_with_errors_are_accessible_too(person: Page, filled: Pages, looks
     person.get_by_role("button", name="Save addresses").click()
     person.locator("[aria-invalid=true]").first.wait_for()
     wrong += in_looks(person, "app-traffic-errors", looks)
+    person.goto(f"{filled.url}/projects/shop/certificates/")
+    person.get_by_label("Certificate", exact=True).fill("no certificate")
+    person.get_by_label("Private key", exact=True).fill("no key")
+    person.get_by_role("button", name="Save certificate").click()
+    person.locator("[aria-invalid=true]").first.wait_for()
+    assert person.get_by_label("Private key", exact=True).input_value() == ""
+    wrong += in_looks(person, "certificates-errors", looks)
     assert wrong == []
 
 

@@ -9,13 +9,14 @@ from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from apps.domains.models import Domain, origin
+from apps.domains.models import Domain
 from apps.domains.planning import closed_routes_file, routes_file
 from apps.domains.selectors import overlapping
 from apps.domains.services import domain_add, domain_change, domain_move
 from apps.engine.dynamic_file import file_text
 from apps.engine.errors import InvalidSource
 from apps.engine.routes import Https, Route, app_routes, check_host_pattern
+from apps.projects.https_models import origin
 from apps.projects.models import App, Project
 from apps.projects.services import app_create, project_create
 from tests.domains.oracle import Address, Answer, carried_out, intended

@@ -13,6 +13,7 @@ from apps.domains.models import Domain
 from apps.domains.services import domain_add, domain_change, domain_move, domain_remove
 from apps.engine.errors import InvalidSource
 from apps.engine.fake import FakeEngine
+from apps.projects.https_models import HttpsBy
 from apps.projects.models import App, Membership, Project, ProjectRole
 from apps.projects.services import app_create, project_create
 from tests.deployments.test_deployment_run import deploy
@@ -58,7 +59,7 @@ def foreign() -> App:
 
 def test_plain_names_share_a_router_and_a_path_has_its_own(fake: FakeEngine, web: App) -> None:
     live = deploy(web)
-    domain_add(app=web, host="shop.example.com", created_by=None)
+    domain_add(app=web, host="shop.example.com", https=HttpsBy.OFF, created_by=None)
     made = domain_add(app=web, host="example.com", path="/shop/", strips_path=True, created_by=None)
     found = routers(fake, web)
     rule = "Host(`example.com`) && (Path(`/shop`) || PathPrefix(`/shop/`))"
@@ -74,7 +75,7 @@ def test_a_name_beats_a_wildcard_and_a_longer_path_a_shorter_one(
 ) -> None:
     deploy(web)
     for host, path in (("*.example.com", ""), ("*.example.com", "/api"), ("a.example.com", "")):
-        domain_add(app=web, host=host, path=path, created_by=None)
+        domain_add(app=web, host=host, path=path, https=HttpsBy.OFF, created_by=None)
     for path in ("/api", "/api/v2"):
         domain_add(app=web, host="a.example.com", path=path, created_by=None)
     found = routers(fake, web)

@@ -148,7 +148,7 @@ def test_a_domain_gets_a_copy_and_goes_its_own_way(
     page: Client, fake: FakeEngine, web: App
 ) -> None:
     deploy(web)
-    domain = domain_add(app=web, host="shop.example.com", created_by=None)
+    domain = domain_add(app=web, host="shop.example.com", https="off", created_by=None)
     own = f"/projects/shop/apps/web/domains/{domain.pk}/traffic/"
     user_save(app=web, domain=None, name="eve", password=PASSWORD, by=None)
     assert "follows" in page.get(own).content.decode()

@@ -1,0 +1,165 @@
+"""Which certificate is for which name, and what is decided for the names of apps."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from apps.domains.acme import is_public_name, resolvers_for
+from apps.domains.https import (
+    Rules,
+    State,
+    Wish,
+    certificate_state,
+    https_of,
+    state_of,
+)
+from apps.domains.models import Certificate, Domain, ServedCertificate
+from apps.engine.certificates import covers
+from apps.engine.routes import Https
+from apps.projects.https_models import HttpsBy, Redirect, TlsMinimum
+from apps.projects.models import App, Project
+from apps.system.names import base_domain
+
+
+def certificates_of(project: Project | int) -> QuerySet[Certificate]:
+    """Newest first, without their keys."""
+    found = Certificate.objects.filter(project=project).select_related("created_by")
+    return found.defer("key").order_by("-created_at", "-id")
+
+
+def own_by(app: App) -> HttpsBy:
+    """Where the certificate of the app's own name comes from."""
+    if app.own_https:
+        return HttpsBy(app.own_https)
+    return HttpsBy.AUTOMATIC if is_public_name(app.host) else HttpsBy.OFF
+
+
+def pick(certificates: Iterable[Certificate], host: str, now: dt.datetime) -> Certificate | None:
+    """The one to serve for the name: of those that are for it and valid the one brought last. None
+    that has ended takes the place of one that has not."""
+    fitting = [one for one in certificates if covers(one.names, host)]
+    valid = [one for one in fitting if one.not_before <= now < one.not_after]
+    return max(valid or fitting, key=lambda one: (one.created_at, one.pk), default=None)
+
+
+def names_of_others(project_id: int, names: Collection[str]) -> set[str]:
+    """Those of the names that other projects hold. Traefik serves a certificate to whoever asks for
+    any name in it, so one for such a name would be served to their visitors."""
+    held = set(
+        Domain.objects.filter(host__in=names)
+        .exclude(app__project=project_id)
+        .values_list("host", flat=True)
+    )
+    end = f".{base_domain()}"
+    labels = [name.removesuffix(end) for name in names if name.endswith(end)]
+    apps = App.objects.filter(label__in=labels, deleted_at=None).exclude(project=project_id)
+    return held | {app.host for app in apps}
+
+
+def servable(project_id: int) -> list[Certificate]:
+    """Certificates of the project that name nothing which another project holds."""
+    found = list(certificates_of(project_id))
+    foreign = names_of_others(project_id, {name for one in found for name in one.names})
+    return [one for one in found if not foreign & set(one.names)]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One certificate as the project's page shows it."""
+
+    certificate: Certificate
+    used_by: list[str]
+    """Names that are answered with it."""
+    state: State
+
+
+def rows_of(project: Project) -> list[Row]:
+    """In five queries, however many there are."""
+    now, certificates = timezone.now(), list(certificates_of(project))
+    if not certificates:
+        return []
+    domains = Domain.objects.filter(app__project=project, https=HttpsBy.OWN)
+    hosts = {*domains.order_by().values_list("host", flat=True)}
+    apps = App.objects.filter(project=project, deleted_at=None, own_https=HttpsBy.OWN)
+    hosts |= {app.host for app in apps}
+    foreign = names_of_others(project.pk, {name for one in certificates for name in one.names})
+    served = [one for one in certificates if not foreign & set(one.names)]
+    picked = {host: pick(served, host, now) for host in sorted(hosts)}
+    return [
+        Row(
+            one,
+            [host for host, choice in picked.items() if choice is one],
+            certificate_state(one.not_after, sorted(foreign & set(one.names)), now),
+        )
+        for one in certificates
+    ]
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the decisions for some names are made from."""
+
+    served: Mapping[str, ServedCertificate]
+    certificates: Sequence[Certificate]
+    """Of the app's project."""
+    strict: Collection[str]
+    """Names of which some app accepts TLS 1.3 only: Traefik has one rule for a name."""
+    resolvers: Mapping[str, str]
+    """Name → who gets an automatic certificate for it."""
+    now: dt.datetime
+
+    def wish(self, host: str, by: HttpsBy) -> Wish:
+        if by == HttpsBy.AUTOMATIC:
+            return Wish(by, resolver=self.resolvers.get(host, ""))
+        if by == HttpsBy.OWN:
+            return Wish(by, has_certificate=pick(self.certificates, host, self.now) is not None)
+        return Wish(by)
+
+    def https(self, app: App, host: str, by: HttpsBy) -> Https | None:
+        rules = Rules(
+            redirect=Redirect(app.https_redirect),
+            hsts_seconds=app.hsts_seconds,
+            is_strict=host in self.strict or app.tls_minimum == TlsMinimum.TLS13,
+            port=settings.MIST_ENGINE_CONFIG.https_port,
+        )
+        served = self.served.get(host)
+        return https_of(self.wish(host, by), served=served, rules=rules, now=self.now)
+
+    def state(self, host: str, by: HttpsBy) -> State:
+        served = self.served.get(host)
+        return state_of(self.wish(host, by), served=served, host=host, now=self.now)
+
+
+def known_of(app: App, domains: Sequence[Domain], *, to_show: bool = False) -> Known:
+    """In at most five queries; in two `to_show` states, for which a certificate that may not be
+    served counts too: that it is not served is seen."""
+    hosts = {app.host, *(one.host for one in domains)}
+    served = {one.host: one for one in ServedCertificate.objects.filter(host__in=hosts)}
+    wants_own = {HttpsBy.OWN} & {own_by(app), *(HttpsBy(one.https) for one in domains)}
+    certificates = list[Certificate]()
+    if wants_own:
+        certificates = (
+            list(certificates_of(app.project_id)) if to_show else servable(app.project_id)
+        )
+    strict: set[str] = set()
+    if not to_show and any(one.path for one in domains):
+        # Paths of a name may lead to several apps.
+        others = Domain.objects.filter(host__in=hosts, app__tls_minimum=TlsMinimum.TLS13)
+        strict = set(others.values_list("host", flat=True))
+    automatic = [one.host for one in domains if one.https == HttpsBy.AUTOMATIC]
+    if own_by(app) == HttpsBy.AUTOMATIC:
+        automatic.append(app.host)
+    return Known(served, certificates, strict, resolvers_for(automatic), timezone.now())
+
+
+def https_of_app(app: App, domains: Sequence[Domain]) -> dict[str, Https | None]:
+    """Name → how it is answered over HTTPS, of the app's own name and these."""
+    known = known_of(app, domains)
+    found = {one.host: known.https(app, one.host, HttpsBy(one.https)) for one in domains}
+    return {app.host: known.https(app, app.host, own_by(app)), **found}
