@@ -11,3 +11,4 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(
     [f"apps.{n}" for n in ("accounts", "deployments", "domains", "sources", "storage", "system")]
 )
+app.autodiscover_tasks(["apps.domains"], related_name="certificate_tasks")

@@ -23,6 +23,7 @@ from django.db.utils import Error as DatabaseError
 
 from apps.deployments import lifecycle, observation, tasks, work
 from apps.deployments.selectors import work_waiting
+from apps.domains.acme import issuing_if_known
 from apps.engine.connect import get_engine
 from apps.engine.errors import EngineError
 from apps.engine.private_files import remove_abandoned
@@ -163,7 +164,7 @@ def _keep_proxy(stopping: threading.Event) -> None:
             proxy = get_engine().proxy
             if not proxy.running():
                 logger.warning("Traefik is not there, or not everywhere: it is brought there")
-                proxy.ensure_running()
+                proxy.ensure_running(issuing_if_known())
             pause = PROXY_SECONDS
         except EngineError as error:
             logger.warning("%s %s", error.sentence, error.hint)

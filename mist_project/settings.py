@@ -85,6 +85,7 @@ MIST_ENGINE_CONFIG = EngineConfig(
     proxy_host=env.str("MIST_PROXY_HOST", default=""),
     dashboard_port=MIST_PORT,
     trusted_proxies=tuple(MIST_TRUSTED_PROXIES),
+    acme_ca_file=env.str("MIST_ACME_CA_FILE", default=""),
     network_pool=env.str("MIST_NETWORK_POOL", default="10.192.0.0/12"),
     git_localhost=env.bool("MIST_GIT_LOCALHOST", default=False),
     build_cgroup=env.str("MIST_BUILD_CGROUP", default=""),
@@ -330,14 +331,18 @@ CELERY_BEAT_SCHEDULE = {
     # Whether a clean-up is due the database knows: a restart begins no day anew.
     "tidy": {"task": "apps.storage.tasks.tidy_storage", "schedule": 300.0},
     "deliveries": {"task": "apps.sources.tasks.forget_deliveries", "schedule": 3600.0},
-    # One query that finds nothing, while no app is of GitHub.
     # Looks at two small files.
     "dashboard": {"task": "apps.system.tasks.settle_dashboard", "schedule": 5.0},
     # Of names that are due, found by an index.
     "names": {"task": "apps.domains.tasks.check_due_names", "schedule": 30.0},
-    # Cheap while there is nothing to do: three queries, and one.
+    # Cheap while there is nothing to do: a few queries each.
+    "issuance": {
+        "task": "apps.domains.certificate_tasks.look_after_certificates",
+        "schedule": 5.0,
+    },
     "certificates": {"task": "apps.domains.tasks.settle_certificates", "schedule": 60.0},
     "served": {"task": "apps.domains.tasks.look_at_certificates", "schedule": 5.0},
+    # One query that finds nothing, while no app is of GitHub.
     "reports": {"task": "apps.sources.tasks.send_reports", "schedule": 5.0},
 }
 

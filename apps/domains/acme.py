@@ -3,32 +3,143 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 from collections.abc import Iterable
 
-from apps.engine.acme import HTTP_RESOLVER
-from apps.engine.routes import WILD
+from django.db.utils import DatabaseError
 
+from apps.domains.acme_models import AcmeSettings, CertificateOrder, DnsAccount
+from apps.engine import acme
+from apps.engine.errors import SecretsUnreadable
+from apps.engine.routes import WILD
+from apps.system.names import base_domain
+
+logger = logging.getLogger("mist.certificates")
 NOT_PUBLIC = frozenset({"localhost", "local", "internal", "test", "example", "invalid", "onion"})
 """Top-level names that no public issuer knows (RFC 6761, RFC 6762, RFC 7686)."""
+State = CertificateOrder.State
 
 
 def resolver_for(host: str) -> str:
     """Which of Traefik's resolvers shall get a certificate for the name or wildcard; empty while
-    none should be asked for."""
+    none should be asked for. What was never asked for stands in line from now on: it is empty
+    until its turn has come, and again for a while after each failure."""
     return resolvers_for([host])[host]
 
 
 def resolvers_for(hosts: Iterable[str]) -> dict[str, str]:
-    """As `resolver_for`, for all of them at once."""
-    return {host: HTTP_RESOLVER if is_public_name(host) else "" for host in hosts}
+    """As `resolver_for`, for all of them at once, with four queries at the most."""
+    wanted = list(hosts)
+    row = acme_settings()
+    accounts = list(DnsAccount.objects.defer("variables")) if row.is_on else []
+    ways = {host: _way(host, row, accounts) for host in wanted}
+    found = dict.fromkeys(wanted, "")
+    asked = {host for host, way in ways.items() if way and not _is_base_name(host, accounts)}
+    states = dict(CertificateOrder.objects.filter(host__in=asked).values_list("host", "state"))
+    fresh = [CertificateOrder(host=host) for host in sorted(asked - states.keys())]
+    if fresh:
+        CertificateOrder.objects.bulk_create(fresh, ignore_conflicts=True)
+    for host, state in states.items():
+        if state in (State.WAITING, State.ISSUED):
+            found[host] = ways[host]
+    return found
+
+
+def acme_settings() -> AcmeSettings:
+    """What is set, or what holds while nothing is."""
+    return AcmeSettings.objects.filter(pk=AcmeSettings.ONLY).first() or AcmeSettings()
+
+
+def issuing() -> acme.Issuing:
+    """What Traefik has to know. Raises `SecretsUnreadable`."""
+    row = acme_settings()
+    return acme.Issuing(
+        directory=row.directory,
+        email=row.email,
+        eab_key_id=row.eab_key_id,
+        eab_key=row.eab_key,
+        lifetime_hours=row.lifetime_hours,
+        accounts=tuple(
+            acme.DnsAccount(
+                number=one.pk,
+                provider=one.provider,
+                variables=one.values,
+                servers=tuple(one.servers.split()),
+                wait_seconds=one.wait_seconds,
+                looks=one.looks,
+            )
+            for one in DnsAccount.objects.order_by("pk")
+        ),
+    )
+
+
+def issuing_if_known() -> acme.Issuing | None:
+    """None where the database or the keys are not to be had: Traefik has to be started even so,
+    and goes by what it had."""
+    try:
+        return issuing()
+    except (SecretsUnreadable, DatabaseError) as error:
+        logger.warning("The settings of certificates cannot be read: %s", error)
+        return None
+
+
+def orders_to_tell(hosts: Iterable[str]) -> list[CertificateOrder]:
+    """Of those of the names that have no certificate yet, or whose renewal fails."""
+    found = CertificateOrder.objects.filter(host__in=set(hosts))
+    return list(found.exclude(state=State.ISSUED, kind=""))
+
+
+def troubled_orders(most: int) -> tuple[list[CertificateOrder], int]:
+    """Names that have no certificate yet, and how many more there are."""
+    rows = CertificateOrder.objects.exclude(state=State.ISSUED).order_by("-failed_at", "host")
+    found = list(rows[: most + 1])
+    return found[:most], (rows.count() - most if len(found) > most else 0)
+
+
+def base_wildcard() -> str:
+    """The name of the one certificate for all apps' own names; empty where each has its own."""
+    host = f"{WILD}{base_domain()}"
+    row = acme_settings()
+    accounts = list(DnsAccount.objects.defer("variables")) if row.is_on else []
+    return host if _way(host, row, accounts) else ""
 
 
 def is_public_name(host: str) -> bool:
-    """Whether a public issuer could prove who has that very name. A wildcard needs another way."""
-    if host.startswith(WILD) or "." not in host:
+    """Whether a public issuer could prove who has that name."""
+    name = host.removeprefix(WILD)
+    if "." not in name:
         return False
     try:
-        ipaddress.ip_address(host)
+        ipaddress.ip_address(name)
     except ValueError:
-        return host.rpartition(".")[2] not in NOT_PUBLIC
+        return name.rpartition(".")[2] not in NOT_PUBLIC
     return False
+
+
+# ------------------------------------------------------------------------------------------ parts
+
+
+def _way(host: str, row: AcmeSettings, accounts: list[DnsAccount]) -> str:
+    """The resolver that could prove the name, whether it is its turn or not."""
+    if not row.is_on or not _is_known_to(row.directory, host):
+        return ""
+    if host.startswith(WILD):
+        return next((f"{acme.DNS_RESOLVER}{one.pk}" for one in accounts if one.has(host)), "")
+    is_http = row.challenge == AcmeSettings.Challenge.HTTP
+    return acme.HTTP_RESOLVER if is_http else acme.TLS_RESOLVER
+
+
+def _is_known_to(directory: str, host: str) -> bool:
+    """An issuer of one's own may know names that nobody else does, but no machine's own ones."""
+    if is_public_name(host):
+        return True
+    is_own = directory not in (acme.LETS_ENCRYPT, acme.LETS_ENCRYPT_STAGING)
+    return is_own and "." in host and not f".{host}".endswith((".localhost", ".mist.internal"))
+
+
+def _is_base_name(host: str, accounts: list[DnsAccount]) -> bool:
+    """Whether the base domain's wildcard is there for the name. That one is asked for beside the
+    apps (`issuance`)."""
+    name, _, parent = host.partition(".")
+    base = base_domain()
+    return name != "*" and parent == base and any(one.has(f"{WILD}{base}") for one in accounts)

@@ -10,7 +10,10 @@ from django.http import HttpRequest
 
 from apps.accounts.read_only import LookOnly
 from apps.domains.models import (
+    AcmeSettings,
     Certificate,
+    CertificateOrder,
+    DnsAccount,
     Domain,
     LocalAuthority,
     LocalCertificate,
@@ -85,4 +88,25 @@ class LocalCertificateAdmin(LookOnly):
 @admin.register(ServedCertificate)
 class ServedCertificateAdmin(LookOnly):
     list_display = ("host", "kind", "issuer", "not_after", "looked_at", "waits_since")
+    search_fields = ("host",)
+
+
+@admin.register(AcmeSettings)
+class AcmeSettingsAdmin(LookOnly):
+    list_display = ("directory", "is_on", "challenge", "changed_at", "changed_by")
+    list_select_related = ("changed_by",)
+    exclude = ("eab_key",)
+
+
+@admin.register(DnsAccount)
+class DnsAccountAdmin(LookOnly):
+    list_display = ("provider", "zones", "created_at", "created_by")
+    list_select_related = ("created_by",)
+    exclude = ("variables",)
+
+
+@admin.register(CertificateOrder)
+class CertificateOrderAdmin(LookOnly):
+    list_display = ("host", "state", "kind", "failures", "next_at", "ends_at")
+    list_filter = ("state", "kind")
     search_fields = ("host",)

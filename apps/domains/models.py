@@ -10,6 +10,9 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from apps.domains.acme_models import AcmeSettings as AcmeSettings
+from apps.domains.acme_models import CertificateOrder as CertificateOrder
+from apps.domains.acme_models import DnsAccount as DnsAccount
 from apps.domains.certificate_models import Certificate as Certificate
 from apps.domains.certificate_models import LocalAuthority as LocalAuthority
 from apps.domains.certificate_models import LocalCertificate as LocalCertificate

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from apps.domains import certificate_views, rule_views, views
+from apps.domains import acme_views, certificate_views, rule_views, views
 
 TRAFFIC = "projects/<slug:project>/apps/<slug:app>/traffic/"
 DOMAINS = "projects/<slug:project>/apps/<slug:app>/domains/"
@@ -13,6 +13,7 @@ CERTIFICATES = "projects/<slug:project>/certificates/"
 urlpatterns = [
     path(DOMAINS, views.app_domains, name="app_domains"),
     path(f"{DOMAINS}check/", views.name_check, name="name_check"),
+    path(f"{DOMAINS}certificate/", acme_views.certificate_retry, name="certificate_retry"),
     path(f"{DOMAINS}<int:pk>/", views.domain, name="domain"),
     path(f"{DOMAINS}<int:pk>/move/", views.domain_move, name="domain_move"),
     path(f"{DOMAINS}<int:pk>/delete/", views.domain_delete, name="domain_delete"),
@@ -34,7 +35,7 @@ urlpatterns = [
         name="domain_certificate",
     ),
     path(f"{DOMAINS}https/", certificate_views.app_https, name="app_https"),
-    path(f"{DOMAINS}check/", certificate_views.https_check, name="https_check"),
+    path(f"{DOMAINS}https/check/", certificate_views.https_check, name="https_check"),
     path(CERTIFICATES, certificate_views.certificates, name="certificates"),
     path(
         f"{CERTIFICATES}<int:pk>/remove/",
@@ -50,5 +51,13 @@ urlpatterns = [
         "certificates/mist-root.pem",
         certificate_views.local_authority_root,
         name="local_authority_root",
+    ),
+    path("settings/certificates/", acme_views.acme, name="acme"),
+    path("settings/certificates/dns/", acme_views.acme_dns_choose, name="acme_dns_choose"),
+    path("settings/certificates/dns/<slug:provider>/", acme_views.acme_dns, name="acme_dns"),
+    path(
+        "settings/certificates/dns/accounts/<int:pk>/remove/",
+        acme_views.acme_dns_remove,
+        name="acme_dns_remove",
     ),
 ]

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from apps.accounts.models import User
 from apps.deployments.feeds import of_app
 from apps.domains import services
+from apps.domains.acme import orders_to_tell
 from apps.domains.cards import DnsCard, dns_cards
 from apps.domains.certificate_forms import CertificateForm, HttpsForm
 from apps.domains.certificates import Known, known_of, own_by
@@ -90,13 +91,15 @@ def domains_page(request: HttpRequest, app: App, **more: Any) -> HttpResponse:
     """The app's names, with forms in `more` in place of empty ones."""
     domains = list(domains_of(app).select_related("created_by"))
     known = known_of(app, domains, to_show=True)
+    rows = _name_rows(request, app, domains, known)
     context = {
         **app_frame(app, "Domains"),
         "form": DomainForm(),
         "https_form": HttpsForm(app=app),
-        "rows": _name_rows(request, app, domains, known),
+        "rows": rows,
         "is_self_signed": any(one.kind == Kind.LOCAL for one in known.served.values()),
         "waiting_ports": waiting_ports(app) if any(one.port for one in domains) else (),
+        "certificates": orders_to_tell(row.dns.host for row in rows),
     }
     return render_page(request, "app_domains.html", context | more)
 

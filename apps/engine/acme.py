@@ -91,9 +91,12 @@ def resolvers_text(issuing: Issuing, *, folder: Path) -> str:
     return json.dumps(resolvers(issuing, folder=folder), indent=1, sort_keys=True)
 
 
-def environment(issuing: Issuing, *, ca_file: str = "") -> dict[str, str]:
+def environment(issuing: Issuing, *, folder: Path, ca_file: str = "") -> dict[str, str]:
     """What Traefik's process has beside everything else."""
     found = {name: value for one in issuing.accounts for name, value in one.variables.items()}
+    if any(one.provider == "acme-dns" for one in issuing.accounts):
+        # Where it keeps the accounts that it makes there by itself.
+        found["ACME_DNS_STORAGE_PATH"] = str(folder / "acme-dns.accounts")
     if ca_file:
         # Beside the ones that the machine trusts, not instead of them.
         found |= {"LEGO_CA_CERTIFICATES": ca_file, "LEGO_CA_SYSTEM_CERT_POOL": "true"}

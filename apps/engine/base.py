@@ -8,11 +8,14 @@ what they started (process, build, container) when the deadline says so.
 from __future__ import annotations
 
 import builtins
+import datetime as dt
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from apps.engine.acme import Issuing
+from apps.engine.acme_outcomes import Issued, Refusal
 from apps.engine.certificates import KeyPair
 from apps.engine.data import (
     BuildSpec,
@@ -32,6 +35,7 @@ from apps.engine.data import (
 from apps.engine.deadline import Deadline
 from apps.engine.disk import EngineDisk, StoredNetwork
 from apps.engine.handshake import Seen
+from apps.engine.host import Check
 from apps.engine.image_names import ImageName
 from apps.engine.known_hosts import HostKey
 from apps.engine.proxy_state import ProxyState
@@ -278,12 +282,14 @@ class Proxy(Protocol):
         here; empty where it does."""
         ...
 
-    def prepare(self) -> None:
+    def prepare(self, issuing: Issuing | None = None) -> None:
         """Write what the proxy reads when it starts."""
         ...
 
-    def ensure_running(self) -> None:
-        """Start the detached proxy unless one of this instance runs already."""
+    def ensure_running(self, issuing: Issuing | None = None) -> None:
+        """Start the detached proxy unless one of this instance runs already, with what it should
+        know of certificates; None for what it was told last. One that was told something else is
+        restarted."""
         ...
 
     def stop(self) -> None: ...
@@ -329,6 +335,24 @@ class Proxy(Protocol):
     def look_at_certificate(self, host: str, *, root: str = "") -> Seen | None:
         """What visitors of `host` get as a certificate; None while there is none. `root` is that of
         this Mist's own authority, as PEM."""
+        ...
+
+    def write_extra(self, name: str, configuration: Mapping[str, Any]) -> None:
+        """As `write_routes`, of Mist's own; an empty one is taken away."""
+        ...
+
+    def issued_certificates(self, directory: str) -> Sequence[Issued] | None:
+        """Certificates that the proxy has from the issuer at that address; None while that cannot
+        be said."""
+        ...
+
+    def refused_certificates(self, since: dt.datetime) -> Sequence[Refusal]:
+        """Certificates that the proxy asked for in vain since then, to the second, as far back as
+        it remembers: oldest first."""
+        ...
+
+    def check_certificates(self) -> Check:
+        """Whether the proxy can use what it keeps of certificates."""
         ...
 
     def wait_for_route(

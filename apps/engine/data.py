@@ -37,6 +37,8 @@ class EngineConfig:
     proxy_host: str = ""
     """Where a Traefik answers that runs as a container of its own, which compose starts; empty for
     one that Mist starts on this machine."""
+    acme_ca_file: str = ""
+    """Certificates (PEM) by which an ACME issuer's own address is known, beside the machine's."""
     dashboard_port: int = 8080
     """Where Mist's own pages are, to which Traefik leads, too."""
     trusted_proxies: tuple[str, ...] = ()

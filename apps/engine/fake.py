@@ -10,10 +10,13 @@ honoured, a route is confirmed only when it was written and its service has a ru
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from apps.engine.acme import Issuing
+from apps.engine.acme_outcomes import Issued, Refusal
 from apps.engine.base import Engine
 from apps.engine.data import Container, ContainerStatus, EngineConfig, ProbeResult
 from apps.engine.deadline import Deadline
@@ -22,6 +25,7 @@ from apps.engine.fake_certificates import FakeCertificates
 from apps.engine.fake_containers import FakeContainers
 from apps.engine.fake_faults import Call
 from apps.engine.fake_git import FakeGit
+from apps.engine.host import Check
 from apps.engine.labels import probe_router
 from apps.engine.proxy_state import ProxyState
 from apps.engine.routes import closed_service
@@ -51,6 +55,14 @@ class FakeProxy(FakeCertificates):
         """What it says of itself; what it should be, when nobody says otherwise."""
         self.silent: dict[str, str] = {}
         """Entry points that do not answer, and why."""
+        self.issuing: Issuing | None = None
+        """What it was told last of certificates."""
+        self.issued: list[Issued] = []
+        self.hides_certificates = False
+        """As the real one for the moment in which it writes them."""
+        self.refused: list[Refusal] = []
+        self.extras: dict[str, Mapping[str, Any]] = {}
+        """Configuration of Mist's own, by name."""
         self._containers = containers
         self._running = False
 
@@ -81,12 +93,29 @@ class FakeProxy(FakeCertificates):
         self.enter("entry_points")
         return {"HTTP (port 80)": ""} | self.silent
 
-    def prepare(self) -> None:
+    def prepare(self, issuing: Issuing | None = None) -> None:
         self.enter("prepare")
+        self.issuing = issuing or self.issuing
 
-    def ensure_running(self) -> None:
+    def ensure_running(self, issuing: Issuing | None = None) -> None:
         self.enter("ensure_running")
         self._running = True
+        self.issuing = issuing or self.issuing
+
+    def issued_certificates(self, directory: str) -> Sequence[Issued] | None:
+        self.enter("issued_certificates", directory)
+        return None if self.hides_certificates else list(self.issued)
+
+    def refused_certificates(self, since: dt.datetime) -> Sequence[Refusal]:
+        self.enter("refused_certificates")
+        return [one for one in self.refused if one.at >= since]
+
+    def check_certificates(self) -> Check:
+        return Check("certificates", True, "nothing is kept")
+
+    def write_extra(self, name: str, configuration: Mapping[str, Any]) -> None:
+        self.enter("write_extra", name)
+        self.extras[name] = configuration
 
     def stop(self) -> None:
         self.enter("stop")

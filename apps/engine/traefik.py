@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import http.client
 import json
 import shutil
@@ -12,12 +13,16 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from apps.engine import acme, process
+from apps.engine import process
+from apps.engine.acme import Issuing
+from apps.engine.acme_outcomes import Issued, Refusal, refusals
 from apps.engine.certificates import KeyPair
 from apps.engine.data import EngineConfig, ProbeResult
 from apps.engine.deadline import Deadline
 from apps.engine.errors import ProxyUnavailable, SwitchFailed, TimedOut
 from apps.engine.handshake import Seen, look
+from apps.engine.host import Check
+from apps.engine.issuing_files import IssuingFiles, last_lines
 from apps.engine.locks import file_lock
 from apps.engine.probe import connect, is_connected, probe
 from apps.engine.proxy_addresses import LOOPBACK, inner_address, public_address
@@ -41,8 +46,8 @@ class Traefik:
         self._config = config
         self._home = config.data_dir / "traefik"
         self._files = RouteFiles(self._home)
-        self._certificates = self._home / acme.FOLDER
         self._tls = TlsFiles(self._home)
+        self._issuing = IssuingFiles(self._home, ca_file=config.acme_ca_file)
         self._pid_file = self._home / "traefik.pid"
         self._log = self._home / "traefik.log"
         self._log_hint = f"Its log is {self._log}."
@@ -69,13 +74,13 @@ class Traefik:
     def entry_points(self) -> Mapping[str, str]:
         return ask_entry_points(self._config)
 
-    def prepare(self) -> None:
+    def prepare(self, issuing: Issuing | None = None) -> None:
+        self._issuing.keep(issuing)
         self._write_static()
 
     def _write_static(self) -> bool:
         """Write what Traefik reads when it starts; whether that is new."""
         self._files.write_shared("mist", shared_rules(self._config.pages_url))
-        self._certificates.mkdir(mode=0o700, exist_ok=True)
         self._tls.ensure()
         if self._is_current():
             return False
@@ -86,16 +91,17 @@ class Traefik:
         static.write_text(self._static_configuration())
         return True
 
-    def ensure_running(self) -> None:
-        """Start Traefik unless this instance's runs with this very configuration.
+    def ensure_running(self, issuing: Issuing | None = None) -> None:
+        """Start Traefik unless this instance's runs with this very configuration and environment.
 
         Raises `ProxyUnavailable` with the reason when it does not come up. Two callers may race.
         """
         with file_lock(self._config.data_dir / "locks" / "proxy"):
+            self._issuing.keep(issuing)
             self._ensure_running()
 
     def _ensure_running(self) -> None:
-        is_new = self._write_static()
+        is_new = self._write_static() or self._issuing.has_another_environment()
         if self.running():
             if not is_new and self._answers():
                 return
@@ -106,6 +112,7 @@ class Traefik:
             [find_traefik(), f"--configfile={self._home / 'traefik.yml'}"],
             log=self._log,
             pid_file=self._pid_file,
+            env=self._issuing.environment(),
         )
         until = time.monotonic() + START_SECONDS
         while time.monotonic() < until:
@@ -137,7 +144,7 @@ class Traefik:
             "constraints": f"Label(`mist.instance`, `{config.instance}`)",
             "dynamic_dir": self._files.dynamic,
             "trusted_proxies": json.dumps(config.trusted_proxies),
-            "resolvers": acme.resolvers_text(acme.Issuing(), folder=self._certificates),
+            "resolvers": self._issuing.resolvers_text(),
         }
 
     def _check_ports(self) -> None:
@@ -181,6 +188,17 @@ class Traefik:
             )
         return ProxyUnavailable("Traefik did not start.", hint=self._log_hint, detail=text)
 
+    # ----------------------------------------------------------------------------- certificates
+
+    def issued_certificates(self, directory: str) -> Sequence[Issued] | None:
+        return self._issuing.issued(directory)
+
+    def refused_certificates(self, since: dt.datetime) -> Sequence[Refusal]:
+        return refusals(last_lines(self._log), since=since)
+
+    def check_certificates(self) -> Check:
+        return self._issuing.check()
+
     # ----------------------------------------------------------------------------------- probes
 
     def probe(
@@ -207,6 +225,12 @@ class Traefik:
             self._files.write_shared(DASHBOARD, routes)
         else:
             self._files.remove_shared(DASHBOARD)
+
+    def write_extra(self, name: str, configuration: Mapping[str, Any]) -> None:
+        if configuration:
+            self._files.write_shared(f"mist-{name}", configuration)
+        else:
+            self._files.remove_shared(f"mist-{name}")
 
     def read_routes(self, app: str) -> Mapping[str, Any] | None:
         return self._files.read(app)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import time
+from collections.abc import Sequence
 
 import docker
 from docker.errors import APIError
 from docker.models.containers import Container
 
+from apps.engine.acme import Issuing
+from apps.engine.acme_outcomes import Refusal, refusals
 from apps.engine.client import connect, guard
 from apps.engine.data import EngineConfig
 from apps.engine.deadline import Deadline
 from apps.engine.errors import EngineError, ProxyUnavailable
+from apps.engine.locks import file_lock
 from apps.engine.probe import is_connected, no_connection
 from apps.engine.proxy_container import find_proxy, join_all, missing_networks
 from apps.engine.traefik import Traefik
@@ -20,6 +25,7 @@ from apps.engine.traefik import Traefik
 logger = logging.getLogger("mist.engine")
 DASHBOARD_LABEL = "mist.dashboard-of"
 """On the containers of the dashboard, as `PROXY_LABEL` on Traefik's."""
+LOG_LINES = 5_000
 _DASHBOARD = """
   # Mist's own pages: any number of containers, of which one may go at any time.
   dashboard:
@@ -54,8 +60,8 @@ class ContainerTraefik(Traefik):
         except (EngineError, APIError):
             return False
 
-    def prepare(self) -> None:
-        is_new = self._write_static()
+    def prepare(self, issuing: Issuing | None = None) -> None:
+        is_new = self._keep(issuing)
         with guard():
             proxy = find_proxy(self._client, self._config)
             if proxy is None:
@@ -67,12 +73,26 @@ class ContainerTraefik(Traefik):
                 # It reads this file when it starts.
                 proxy.restart(timeout=5)
 
-    def ensure_running(self) -> None:
-        """Let Traefik into the networks that it is not in. Starting it is compose's: raises
-        `ProxyUnavailable` when it does not run."""
-        with guard():
+    def ensure_running(self, issuing: Issuing | None = None) -> None:
+        """Let Traefik into the networks that it is not in, and restart it where it has to know
+        something else. Starting it is compose's: raises `ProxyUnavailable` when it does not run."""
+        with guard(), file_lock(self._config.data_dir / "locks" / "proxy"):
             proxy = self._proxy()
             join_all(self._client, self._config, proxy)
+            if issuing is not None and self._keep(issuing):
+                proxy.restart(timeout=5)
+
+    def _keep(self, issuing: Issuing | None) -> bool:
+        """Write what it reads when it starts; whether that is new."""
+        self._issuing.keep(issuing)
+        if issuing is not None:
+            self._issuing.prepare_storage(issuing.directory)
+        return self._issuing.write_environment() | self._write_static()
+
+    def refused_certificates(self, since: dt.datetime) -> Sequence[Refusal]:
+        with guard():
+            said = self._proxy().logs(since=int(since.timestamp()), tail=LOG_LINES)
+        return refusals(said.decode(errors="replace").splitlines(), since=since)
 
     def stop(self) -> None:
         with guard():

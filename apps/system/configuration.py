@@ -78,6 +78,8 @@ GROUPS: tuple[tuple[str, str, tuple[Setting, ...]], ...] = (
            "engine.proxy_api_port"),
         _s("MIST_PROXY_HOST", "Where a Traefik answers that is a container of its own", "none",
            "engine.proxy_host"),
+        _s("MIST_ACME_CA_FILE", "Certificates by which an ACME issuer of your own is known",
+           "none", "engine.acme_ca_file"),
     )),
     ("Signing in", "How people prove who they are.", (
         _s("MIST_REQUIRE_2FA", "Who needs a second factor: admins or everyone", "nobody"),

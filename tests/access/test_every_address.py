@@ -18,6 +18,7 @@ from apps.accounts.invitation_services import invitation_create
 from apps.accounts.models import InstanceRole, User
 from apps.api.services import token_create
 from apps.deployments.models import Deployment, Status
+from apps.domains.acme_models import DnsAccount
 from apps.domains.certificate_services import certificate_save
 from apps.domains.rule_services import user_save
 from apps.domains.services import domain_add
@@ -109,6 +110,11 @@ TABLE = {
     "app_source": DEVELOPER,
     "app_source_github": DEVELOPER,
     "app_new_github": DEVELOPER,
+    "acme": ADMIN,
+    "acme_dns": ADMIN,
+    "acme_dns_choose": ADMIN,
+    "acme_dns_remove": ADMIN,
+    "certificate_retry": DEVELOPER,
     "github": ADMIN,
     "github_new": ADMIN,
     "github_made": ADMIN,
@@ -295,12 +301,14 @@ def world(fake: FakeEngine, web: App, alice: User) -> World:
         name="Mist", app_id=1, slug="mist", public_id="nothing", api_url="http://127.0.0.1:9"
     )
     Installation.objects.create(github_app=github_app, installation_id=1, account="halden")
+    assert DnsAccount.objects.create(provider="duckdns", variables="{}").pk == 1
     values = {
         "project": "shop",
         "app": "web",
         "number": 1,
         "pk": 1,
         "token": "x",
+        "provider": "cloudflare",
         "uid": "MQ",
         "user": viewer.user_id,
         "member": viewer.pk,
@@ -404,6 +412,7 @@ SUDO = {
     "shared_variable_delete", "environment_export", "git_token_save", "deploy_key_make",
     "git_credential_remove",
     "webhook_secret", "deploy_hook_create",
+    "acme", "acme_dns", "acme_dns_remove",
     "addresses", "dashboard_name", "github_new", "github_delete", "registries", "registry_remove",
     "certificate_remove",
 }  # fmt: skip

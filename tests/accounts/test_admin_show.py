@@ -16,6 +16,7 @@ from apps.api.services import token_create
 from apps.audit.trail import record
 from apps.deployments.observation import note_engine
 from apps.deployments.services import deployment_request
+from apps.domains.acme_models import AcmeSettings, CertificateOrder, DnsAccount
 from apps.domains.models import (
     Certificate,
     LocalAuthority,
@@ -73,6 +74,9 @@ def inside(client: Client, alice: User, web: App) -> Client:
     KeptAnswer.objects.create(token=made.token, key="k", fingerprint="f", status=202, body="{}")
     record("app.update", web)
     fill_certificates(web)
+    AcmeSettings.objects.create(pk=AcmeSettings.ONLY, eab_key_id="kid", eab_key=SECRET)
+    DnsAccount.objects.create(provider="duckdns", variables=f'{{"DUCKDNS_TOKEN": "{SECRET}"}}')
+    CertificateOrder.objects.create(host="shop.example.com")
     fill_sources(web)
     take((PASSWORD.strangers, "alice@example.com"))
     client.force_login(alice)

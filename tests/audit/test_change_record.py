@@ -38,6 +38,7 @@ from apps.audit.planning import ACTIONS
 from apps.audit.trail import record
 from apps.deployments.models import Status
 from apps.deployments.services import app_stop, deployment_request
+from apps.domains.acme_models import CertificateOrder, DnsAccount
 from apps.domains.certificate_services import certificate_save
 from apps.domains.models import Domain, ServedCertificate
 from apps.domains.rule_services import rules_part, user_save
@@ -452,6 +453,24 @@ POSTS: dict[str, Post | Callable[[], Post]] = {
     "webhook": Post(NOTHING, at={"kind": "github", "public_id": "nothing"}),
     "github_app_webhook": Post(NOTHING, at={"public_id": "nothing"}),
     "deploy_hook": Post(NOTHING, at={"secret": "nothing"}),
+    "acme": Post(
+        ("acme.change",), "Certificates",
+        data={"issuer": "https://acme-v02.api.letsencrypt.org/directory", "challenge": "tls",
+              "lifetime_hours": "2160", "eab_key_id": "kid", "eab_key": SECRET},
+    ),
+    "acme_dns": Post(
+        ("dns_account.add",), "Cloudflare", {"provider": "cloudflare"}, {"cf_dns_api_token": SECRET}
+    ),
+    "acme_dns_remove": lambda: Post(
+        ("dns_account.remove",), "Duck DNS",
+        {"pk": DnsAccount.objects.create(provider="duckdns", variables="{}").pk},
+    ),
+    "certificate_retry": Post(
+        ("certificate.retry",), "shop.example.com", APP, {"host": "shop.example.com"},
+        first=lambda app: CertificateOrder.objects.update_or_create(
+            host="shop.example.com", defaults={"state": "failed"}
+        ),
+    ),
     "github_new": Post(("github_app.begin",), "Mist", data={"name": "Mist"}),
     "github_delete": lambda: Post(("github_app.delete",), "Mist", {"pk": _installed().pk}),
     # GitHub does not answer here; what it says is in the tests of installations.

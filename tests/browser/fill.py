@@ -31,6 +31,7 @@ from apps.deployments import tasks
 from apps.deployments.models import Deployment
 from apps.deployments.services import app_stop, deployment_cancel, deployment_request
 from apps.domains import serving
+from apps.domains.acme_models import CertificateOrder, DnsAccount
 from apps.domains.certificate_services import certificate_save, https_change
 from apps.domains.models import NameCheck
 from apps.domains.rule_services import rules_change, rules_part, user_save
@@ -139,6 +140,7 @@ def fill() -> None:
         ),
     )
     domain_add(app=web, host="shop.example.com", https=HttpsBy.OWN, created_by=alice)
+    _ask_issuer(alice)
     _make_rules(web, alice)
     _look_at_names(web, alice)
     _certify(web, alice)
@@ -242,6 +244,26 @@ def _certify(web: App, alice: User) -> None:
         certificate_save(project=web.project, chain=pair.chain, key=pair.key, created_by=alice)
     https_change(app=web, own_https=OwnHttpsBy.SELF)
     serving.settle()
+
+
+def _ask_issuer(by: User) -> None:
+    """One name whose certificate was refused, and credentials for wildcards."""
+    CertificateOrder.objects.update_or_create(
+        host="docs.example.com",
+        defaults={
+            "state": CertificateOrder.State.FAILED,
+            "failures": 1,
+            "kind": "connection",
+            "detail": "docs.example.com: acme: error: 400 :: urn:ietf:params:acme:error:connection "
+            ":: 192.0.2.9: Fetching http://docs.example.com/.well-known/acme-challenge/…: "
+            "Timeout during connect (likely firewall problem)",
+            "failed_at": timezone.now(),
+            "next_at": timezone.now() + dt.timedelta(minutes=5),
+        },
+    )
+    account = DnsAccount(pk=1, provider="cloudflare", zones="example.com", created_by=by)
+    account.values = {"CF_DNS_API_TOKEN": "nothing-of-worth"}
+    account.save()
 
 
 def _hear(app: App, by: User) -> None:

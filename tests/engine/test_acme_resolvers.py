@@ -68,7 +68,7 @@ def test_credentials_are_in_the_environment_alone() -> None:
     issuing = Issuing(accounts=(CLOUDFLARE,))
     assert "sesame-open" not in str(resolvers(issuing, folder=FOLDER))
     assert "sesame-open" not in repr(issuing)
-    assert environment(issuing, ca_file="/etc/ca.pem") == {
+    assert environment(issuing, folder=FOLDER, ca_file="/etc/ca.pem") == {
         "CF_DNS_API_TOKEN": "sesame-open",
         "LEGO_CA_CERTIFICATES": "/etc/ca.pem",
         "LEGO_CA_SYSTEM_CERT_POOL": "true",

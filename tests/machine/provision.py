@@ -53,6 +53,7 @@ PACKAGES = {
     "e2fsprogs": "/usr/sbin/mke2fs",
     "openssh-client": "/usr/bin/ssh",
     "docker-registry": "/usr/bin/docker-registry",
+    "pebble": "/usr/bin/pebble",
 }
 MINBASE = "debian:bookworm-slim"
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"

@@ -30,6 +30,7 @@ ARGUMENTS: dict[str, Any] = {
     "name": "hello",
     "rest": "info/refs",
     "kind": "github",
+    "provider": "cloudflare",
     "secret": "nothing",
 }
 

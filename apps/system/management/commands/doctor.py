@@ -58,6 +58,7 @@ class Command(MistCommand):
         yield host.check_proxy(runs := engine.proxy.running())
         if runs:
             yield from proxy_checks(engine)
+        yield engine.proxy.check_certificates()
         yield from host.port_checks(config, settings.MIST_PORT, settings.MIST_BIND)
 
     def _print(self, check: Check) -> None:

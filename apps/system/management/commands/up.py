@@ -17,6 +17,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from apps.domains.acme import issuing_if_known
 from apps.engine import boot, host, install, process
 from apps.engine.connect import get_engine
 from apps.engine.errors import EngineError
@@ -62,9 +63,9 @@ class Command(MistCommand):
         self._prepare_files()
         if is_part:
             # Compose starts it, once this is done.
-            get_engine().proxy.prepare()
+            get_engine().proxy.prepare(issuing_if_known())
         else:
-            get_engine().proxy.ensure_running()
+            get_engine().proxy.ensure_running(issuing_if_known())
         if options["prepare"]:
             self.say("Everything is set up.")
             return
@@ -82,7 +83,7 @@ class Command(MistCommand):
         writable = host.check_writable(folder)
         if not writable.ok and not runs_in_parts():
             with contextlib.suppress(EngineError, OSError):
-                get_engine().proxy.ensure_running()
+                get_engine().proxy.ensure_running(issuing_if_known())
         host.require(writable)
         room = host.check_data_dir(folder)
         if not room.ok:
