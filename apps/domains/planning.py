@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
 from apps.domains.selectors import engine_rules_of, routes_of
+from apps.engine.backends import Backend
 from apps.engine.routes import app_routes, closed_routes
 from apps.engine.traffic_rules import NO_RULES
 from apps.projects.models import App
@@ -24,9 +25,10 @@ def routes_file(
     containers: int = 1,
     port: int | None = None,
     more_ports: Collection[int] = (),
+    backends: Sequence[Backend] = (),
 ) -> dict[str, Any]:
-    """All addresses of the app, leading to one deployment's service of so many containers. Those of
-    a port that it has no service for wait for the next deployment."""
+    """All addresses of the app, leading to one deployment's service of so many containers, or to
+    `backends`. Those of a port that it has no service for wait for the next deployment."""
     rules = engine_rules_of(app)
     routes = [
         replace(one, port=None) if one.port == port else one
@@ -39,6 +41,7 @@ def routes_file(
         routes=routes,
         containers=containers,
         rules=rules.get(None, NO_RULES),
+        backends=backends,
     )
 
 

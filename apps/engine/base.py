@@ -362,6 +362,13 @@ class Proxy(Protocol):
         points at `service`, and that the service has so many servers. Raises `SwitchFailed`."""
         ...
 
+    def wait_for_servers(
+        self, *, router: str, service: str, servers: Collection[str], deadline: Deadline
+    ) -> None:
+        """Return once Traefik's API shows that `router` points at `service`, both of the file
+        provider, and that the service has exactly these servers (URLs). Raises `SwitchFailed`."""
+        ...
+
     def wait_until_closed(self, *, router: str, deadline: Deadline) -> None:
         """Return once Traefik's API shows that `router` leads to `routes.closed_service`. Raises
         `SwitchFailed`."""

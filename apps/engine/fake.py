@@ -11,7 +11,7 @@ honoured, a route is confirmed only when it was written and its service has a ru
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -182,6 +182,18 @@ class FakeProxy(FakeCertificates):
         found = [c for c in self._live() if any(key.startswith(label) for key in c.labels)]
         if len(found) < servers:
             raise SwitchFailed(f"The service {service} has {len(found)} of {servers} servers.")
+
+    def wait_for_servers(
+        self, *, router: str, service: str, servers: Collection[str], deadline: Deadline
+    ) -> None:
+        self.enter("wait_for_servers", router)
+        deadline.check()
+        self.take_up()
+        app = self.routes.get(router.removeprefix("app-"), {}).get("http", {})
+        balancer = app.get("services", {}).get(service, {}).get("loadBalancer", {})
+        found = {str(one["url"]) for one in balancer.get("servers", ())}
+        if self._service_of(router) != service or found != set(servers):
+            raise SwitchFailed(f"The route {router} leads to {sorted(found)}.")
 
     def wait_until_closed(self, *, router: str, deadline: Deadline) -> None:
         self.enter("wait_until_closed", router)

@@ -105,7 +105,7 @@ class FakeContainers(FakeWorld):
     def stop(self, container_id: str, *, timeout: int = 10) -> None:
         self.enter("stop", container_id)
         with self._lock:
-            if self._runs(container_id):
+            if self._is_up(container_id):
                 self._set(container_id, status=ContainerStatus.EXITED, exit_code=0)
                 self._emit("die", self.all[container_id])
                 self._emit("stop", self.all[container_id])

@@ -50,6 +50,7 @@ class FakeWorld(FakeRegistries):
         self._events: list[ContainerEvent] = []
         self._grown = threading.Condition(self._lock)
         self._ids = itertools.count(1)
+        self._hosts = itertools.count(1)
 
     def write(
         self, container_id: str, text: str, *, stream: str = "out", stamp: str = STAMP
@@ -87,6 +88,11 @@ class FakeWorld(FakeRegistries):
         container = self.all.get(container_id)
         return container is not None and container.status is ContainerStatus.RUNNING
 
+    def _is_up(self, container_id: str) -> bool:
+        paused = ContainerStatus.PAUSED
+        container = self.all.get(container_id)
+        return self._runs(container_id) or (container is not None and container.status is paused)
+
     def _drop(self, container_id: str) -> None:
         container = self.all.pop(container_id, None)
         if container is None:
@@ -100,8 +106,14 @@ class FakeWorld(FakeRegistries):
             changes["addresses"] = {}
         else:
             network = self.specs[container_id].network
-            changes |= {"addresses": {network: "10.192.0.2"}, "started_at": dt.datetime.now(dt.UTC)}
+            addresses = {network: self._free_address()}
+            changes |= {"addresses": addresses, "started_at": dt.datetime.now(dt.UTC)}
         self.all[container_id] = replace(self.all[container_id], **changes)
+
+    def _free_address(self) -> str:
+        """Of one that starts: never the one it had before, and that of no other that runs."""
+        number = next(self._hosts)
+        return f"10.192.{number // 253 % 256}.{number % 253 + 2}"
 
     def _emit(self, action: str, container: Container) -> None:
         event = ContainerEvent(
@@ -144,7 +156,7 @@ class FakeWorld(FakeRegistries):
                 image=spec.image,
                 created_at=dt.datetime.now(dt.UTC),
                 started_at=dt.datetime.now(dt.UTC),
-                addresses={spec.network: f"10.192.0.{number % 253 + 2}"},
+                addresses={spec.network: self._free_address()},
             )
             self.all[container.id] = container
             self.specs[container.id] = spec

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import TypedDict
 
-from apps.engine.routes import service_of
+from apps.engine.backends import STICKY, service_of
 
 PROBE_HEADER = "X-Mist-Probe"
 """Answers that went through a container's probe router carry it; Traefik's own 404 does not."""
-STICKY_COOKIE = "mist_container"
 _READS = "traefik."
 _ROUTER = re.compile(r"traefik\.http\.routers\.([a-z0-9-]+-probe)\.rule")
 
@@ -78,10 +78,22 @@ def probe_labels(
     }
 
 
+class ServiceFacts(TypedDict):
+    scheme: str
+    sticky: bool
+
+
+def service_facts(labels: Mapping[str, str], service: str) -> ServiceFacts:
+    """What `probe_labels` was told of a container's `service`, as `routes.Backend` has it."""
+    of = f"traefik.http.services.{service}.loadbalancer"
+    return ServiceFacts(
+        scheme=labels.get(f"{of}.server.scheme", "http"),
+        sticky=f"{of}.sticky.cookie.name" in labels,
+    )
+
+
 def _sticky(cookie: str) -> dict[str, str]:
     return {
-        f"{cookie}.name": STICKY_COOKIE,
-        f"{cookie}.path": "/",
-        f"{cookie}.httponly": "true",
-        f"{cookie}.samesite": "lax",
+        f"{cookie}.{name.lower()}": "true" if value is True else str(value)
+        for name, value in STICKY.items()
     }

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from apps.engine.backends import Backend, rolling_service, rolling_services, service_of
 from apps.engine.errors import InvalidSource
 from apps.engine.sources import check_host_name
 from apps.engine.traffic_rules import (
@@ -106,11 +107,6 @@ def check_path_prefix(text: str) -> str:
     return path
 
 
-def service_of(service: str, port: int | None) -> str:
-    """Traefik's name for another port of the same containers."""
-    return service if port is None else f"{service}-p{port}"
-
-
 def closed_service(router: str) -> str:
     """What a router leads to while its app is away: a service without servers."""
     return f"{router}-closed"
@@ -123,17 +119,27 @@ def app_routes(
     routes: Sequence[Route],
     containers: int = 1,
     rules: TrafficRules = NO_RULES,
+    backends: Sequence[Backend] = (),
 ) -> dict[str, Any]:
     """The app's dynamic file; empty when it has no plain name. Of several containers, a request
     that one does not take, since it is ending or not listening yet, goes to another; Traefik does
     that only as long as nothing of the request was sent. `rules` hold for every route without its
-    own, and come before everything else.
+    own, and come before everything else. Where there are `backends`, all routes lead to these in
+    place of the `service`.
 
     Raises `InvalidSource` (a `ValueError`) for anything that is not a plain host name or path, so
     none can end its quotes and add a rule of its own.
     """
     main = f"app-{app}"
-    http = _routers(main, routes, lambda route: f"{service_of(service, route.port)}@docker")
+    rolling = rolling_service(main) if backends else ""
+
+    def leads_to(route: Route) -> str:
+        return service_of(rolling or service, route.port) + ("" if rolling else "@docker")
+
+    http = _routers(main, routes, leads_to)
+    if http and rolling:
+        ports = {route.port for route in routes if not route.redirect_to}
+        http["services"] = rolling_services(rolling, backends, ports)
     if http and containers > 1:
         # The next try takes the next server in turn, which may be the same one again while others
         # ask too: with one of three down, 3 tries lost 1 request in 10 and 9 tries none.

@@ -9,7 +9,7 @@ import shutil
 import string
 import sys
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ from apps.engine.traffic_rules import shared_rules
 
 SOURCE = Path(__file__).resolve().parents[2] / "traefik"
 START_SECONDS = 20.0
+RESTART_SECONDS = 5.0
 POLL_SECONDS = 0.03
 DRAIN_POLL_SECONDS = 0.25
 
@@ -253,36 +254,53 @@ class Traefik:
         self, *, router: str, service: str, deadline: Deadline, servers: int = 1
     ) -> None:
         """Wait until Traefik itself says that the router leads to the service's containers."""
-        while True:
-            found = self._api(f"/api/http/routers/{router}@file")
-            if (
-                found is not None
-                and found.get("status") == "enabled"
-                and found.get("service") == f"{service}@docker"
-            ):
-                behind = self._api(f"/api/http/services/{service}@docker")
-                if len((behind or {}).get("loadBalancer", {}).get("servers") or ()) >= servers:
-                    return
-            try:
-                deadline.check()
-            except TimedOut as error:
-                raise SwitchFailed(
-                    "Traefik did not take up the new route in time.",
-                    hint=f"{self._log_hint} Deploy again.",
-                ) from error
-            time.sleep(POLL_SECONDS)
+
+        def is_so() -> bool:
+            leads = self._leads(router, f"{service}@docker")
+            return leads and len(self._servers(f"{service}@docker")) >= servers
+
+        self._wait_until(is_so, "take up the new route", deadline)
+
+    def wait_for_servers(
+        self, *, router: str, service: str, servers: Collection[str], deadline: Deadline
+    ) -> None:
+        def is_so() -> bool:
+            return self._leads(router, service) and self._servers(f"{service}@file") == set(servers)
+
+        self._wait_until(is_so, "take up the app's containers", deadline)
 
     def wait_until_closed(self, *, router: str, deadline: Deadline) -> None:
+        def is_so() -> bool:
+            return self._router(router).get("service") == closed_service(router)
+
+        self._wait_until(is_so, "close the route", deadline)
+
+    def _leads(self, router: str, service: str) -> bool:
+        found = self._router(router)
+        return found.get("status") == "enabled" and found.get("service") == service
+
+    def _router(self, name: str) -> dict[str, Any]:
+        return self._api(f"/api/http/routers/{name}@file") or {}
+
+    def _servers(self, service: str) -> set[str]:
+        balancer = (self._api(f"/api/http/services/{service}") or {}).get("loadBalancer", {})
+        return {str(one.get("url")) for one in balancer.get("servers") or ()}
+
+    def _wait_until(self, is_so: Callable[[], bool], what: str, deadline: Deadline) -> None:
+        """A Traefik that is just being started again is waited for."""
+        restart = Deadline(RESTART_SECONDS)
         while True:
-            found = self._api(f"/api/http/routers/{router}@file")
-            if found is not None and found.get("service") == closed_service(router):
-                return
+            try:
+                if is_so():
+                    return
+            except ProxyUnavailable:
+                if restart.remaining() <= 0:
+                    raise
             try:
                 deadline.check()
             except TimedOut as error:
                 raise SwitchFailed(
-                    "Traefik did not close the route in time.",
-                    hint=f"{self._log_hint} Deploy again.",
+                    f"Traefik did not {what} in time.", hint=f"{self._log_hint} Deploy again."
                 ) from error
             time.sleep(POLL_SECONDS)
 
@@ -294,7 +312,7 @@ class Traefik:
     def wait_until_taken_up(self, app: str, *, deadline: Deadline) -> None:
         file = self.read_routes(app) or {}
         for name, router in file.get("http", {}).get("routers", {}).items():
-            while (self._api(f"/api/http/routers/{name}@file") or {}).get("rule") != router["rule"]:
+            while self._router(name).get("rule") != router["rule"]:
                 deadline.check()
                 time.sleep(POLL_SECONDS)
 
