@@ -8,11 +8,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from apps.deployments import condition, lifecycle, planning
-from apps.deployments.models import Status
+from apps.deployments.models import Deployment, Status
 from apps.deployments.work import Work
 from apps.engine.data import Container, ContainerStatus
 from apps.engine.deadline import Deadline
-from apps.engine.errors import EngineError, HealthCheckFailed
+from apps.engine.errors import EngineError, HealthCheckFailed, ProxyUnavailable
 from apps.engine.labels import probe_host
 from apps.engine.run_settings import is_expected
 from apps.projects.models import App
@@ -61,6 +61,27 @@ def look_at(work: Work) -> None:
     lifecycle.record(work.deployment, milliseconds=round(good.milliseconds))
 
 
+def see_that_it_lives(work: Work) -> None:
+    """Look at the container that the work is at once more, after it has passed. Raises
+    `HealthCheckFailed` where it has ended since, and may not, or falls again and again."""
+    container = work.engine.containers.inspect(work.container_id)
+    if container is None or not condition.has_ended(container):
+        _living(work, restarts=RESTARTS_FORGIVEN)
+
+
+def answers(work: Work, live: Deployment, app: App, container: Container) -> bool:
+    """Whether a container of `live`, made as `app` says, does now what its health check asks for.
+    One of a worker does when it runs."""
+    if not live.port or container.status is not ContainerStatus.RUNNING:
+        return container.status is ContainerStatus.RUNNING
+    proxy = work.engine.proxy
+    if app.health_check == App.HealthCheck.TCP:
+        address = container.addresses.get(planning.network_name(work.app.project), "")
+        return bool(address) and not proxy.connect(address=address, port=live.port)
+    answer = proxy.probe(host=probe_host(container.name), path=app.health_path)
+    return answer.status is not None and is_expected(app.health_status, answer.status)
+
+
 def _get(work: Work) -> Try:
     answer = work.engine.proxy.probe(
         host=probe_host(work.deployment.name_of(work.replica)),
@@ -99,7 +120,12 @@ def _try_until_good(work: Work, attempt: Callable[[], Try]) -> Try:
     attempts, bad, said = 0, 0, ""
     while True:
         attempts += 1
-        result = attempt()
+        away: ProxyUnavailable | None = None
+        try:
+            result = attempt()
+        except ProxyUnavailable as error:
+            # It may just be restarting.
+            away, result = error, Try(False, error.sentence)
         if result.said != said:
             work.line(f"Attempt {attempts}: {result.said}")
             said = result.said
@@ -109,7 +135,7 @@ def _try_until_good(work: Work, attempt: Callable[[], Try]) -> Try:
         if starting.remaining() <= 0:
             bad += 1
         if bad >= app.health_attempts:
-            raise _unhealthy(work, attempts, result.said)
+            raise away or _unhealthy(work, attempts, result.said)
         often = PROBE_PAUSE if attempts < OFTEN else STEADY_PAUSE
         deadline.sleep(often if app.health_interval is None else app.health_interval)
 

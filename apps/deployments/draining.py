@@ -1,4 +1,5 @@
-"""Old versions that finish what they have, beside everything else that this process does."""
+"""What takes its time and is done beside everything else that this process does: old versions that
+finish what they have, and replacing containers one by one where a process before left off."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ from apps.deployments.selectors import unretired
 
 logger = logging.getLogger("mist.deployments")
 _at_work: set[int] = set()
+_rolling: set[int] = set()
 
 
 def retire_aside(deployment: Deployment) -> None:
@@ -33,6 +35,33 @@ def _retire(deployment: Deployment) -> None:
     finally:
         _at_work.discard(deployment.pk)
         connection.close()
+
+
+def roll_aside(deployment: Deployment) -> None:
+    """As `pipeline.go_on_rolling`, in a thread of its own: health checks may take minutes."""
+    _rolling.add(deployment.pk)
+    name = f"roll-{deployment.pk}"
+    threading.Thread(target=_roll, args=(deployment,), name=name, daemon=True).start()
+
+
+def _roll(deployment: Deployment) -> None:
+    live: Deployment | None = None
+    try:
+        live = pipeline.resume_roll(deployment)
+    except Exception:
+        logger.exception("Deployment %s", deployment.pk)
+    finally:
+        _rolling.discard(deployment.pk)
+        if live is not None:
+            _at_work.add(live.pk)
+            _retire(live)
+        else:
+            connection.close()
+
+
+def rolling() -> tuple[int, ...]:
+    """What `roll_aside` is at."""
+    return tuple(_rolling)
 
 
 def resume_retirements(*, owner: str, alone: bool) -> None:

@@ -29,13 +29,25 @@ def begin_again(work: Work, error: Interrupted | EngineAway) -> None:
             _wait_for_the_engine(work, error)
         else:
             work.say("Mist stops: this deployment begins again when it is back")
+        work.begins_again = True
         work.undo.close()
         lifecycle.queue_again(deployment)
     except EngineError as problem:
+        work.begins_again = False
         end_badly(work, problem)
+    except Interrupted:
+        leave_for_later(work)
     except (Overtaken, DatabaseError) as problem:
         # Its lease runs out, and the recovery finds it.
         logger.warning("%s", problem)
+
+
+def leave_for_later(work: Work) -> None:
+    """Mist stops while old and new containers share the visitors, whom they serve meanwhile: all
+    stays as it is, and the next Mist goes on with it."""
+    work.undo.pop_all()
+    work.say("Mist stops: old and new containers serve on, and this goes on when it is back")
+    lifecycle.give_back(work.deployment)
 
 
 def _wait_for_the_engine(work: Work, error: EngineAway) -> None:
@@ -64,18 +76,25 @@ def end_badly(work: Work, error: EngineError) -> None:
     stage = deployment.status
     work.say(error.sentence)
     try:
+        if deployment.roll is not None and not isinstance(error, Cancelled):
+            why = deployment.roll | {"why": work.hidden(error.sentence)[:500]}
+            lifecycle.record(deployment, roll=why)
         work.undo.close()
+    except Interrupted:
+        leave_for_later(work)
+        return
     except (EngineError, Overtaken, DatabaseError) as problem:
         logger.warning("Undo of deployment %s: %s", deployment.pk, problem)
+    left = deployment.roll | {"serving": []} if work.left_to and deployment.roll else None
+    ended = {"failed_stage": stage, "container_id": "", "roll": left}
     try:
         if isinstance(error, Cancelled):
-            lifecycle.move(deployment, Status.CANCELLED, failed_stage=stage, container_id="")
+            lifecycle.move(deployment, Status.CANCELLED, **ended)
             return
         lifecycle.move(
             deployment,
             Status.FAILED,
-            failed_stage=stage,
-            container_id="",
+            **ended,
             failure=work.hidden(error.sentence)[:500],
             failure_hint=work.hidden(error.hint),
             failure_detail=work.hidden(error.detail)[-8000:],

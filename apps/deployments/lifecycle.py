@@ -64,15 +64,15 @@ def move(deployment: Deployment, to: Status, **fields: Any) -> None:
     if to not in (*RUNNING, Status.LIVE, Status.RETIRED):
         # Nothing is compared with it, or made from it, any more.
         fields |= {"made_from": None, "variables": ""}
+    if to not in RUNNING:
+        fields.setdefault("roll", None)
     if fields.get("container_id") == "":
         fields["replica_ids"] = []
     if to in _ENDS:
         # Nobody has anything left to do for it.
         fields |= {"owner": "", "heartbeat_at": None}
-    changed = Deployment.objects.filter(
-        pk=deployment.pk, status=was, owner=deployment.owner
-    ).update(**fields)
-    if not changed:
+    mine = Deployment.objects.filter(pk=deployment.pk, status=was, owner=deployment.owner)
+    if not mine.update(**fields):
         raise Overtaken(f"{deployment} is no longer {was} in our hands.")
     for name, value in fields.items():
         setattr(deployment, name, value)
@@ -175,14 +175,23 @@ def queue_again(deployment: Deployment) -> None:
 def let_go(deployment: Deployment) -> None:
     """Nothing is left to do for this live, or replaced, deployment. Nothing happens when it is
     not ours any more."""
-    Deployment.objects.filter(pk=deployment.pk, owner=deployment.owner).update(
-        owner="", heartbeat_at=None
-    )
+    give_back(deployment)
     _announce(deployment)
 
 
+def hold(live: Deployment, *, owner: str) -> bool:
+    """Own a live deployment that nobody holds, until what one left that went back to it is taken
+    away, whatever happens. False where it is not so."""
+    free = Deployment.objects.filter(pk=live.pk, status=Status.LIVE, owner="")
+    taken = bool(free.update(owner=owner, heartbeat_at=timezone.now()))
+    if taken:
+        live.owner = owner
+        _announce(live)
+    return taken
+
+
 def give_back(deployment: Deployment) -> None:
-    """Let go of one that was taken over and could not be recovered: the next round tries again."""
+    """Let go of one that is not over: whoever recovers abandoned work takes it up again."""
     Deployment.objects.filter(pk=deployment.pk, owner=deployment.owner).update(
         owner="", heartbeat_at=None
     )
@@ -239,11 +248,12 @@ def go_live(
             .exclude(pk=deployment.pk)
             .first()
         )
+        wishes_waited = deployment.gap_began_at is not None or deployment.is_rolling
         if before is not None:
             move(before, Status.RETIRED)
         move(deployment, Status.LIVE, **fields)
         state = {"observed": observed, "observed_detail": ""}
-        if deployment.gap_began_at is None:
+        if not wishes_waited:
             state["wanted"] = App.Wanted.RUNNING
         # Else it ran when the work began: who has stopped it since still waits for that.
         App.objects.filter(pk=deployment.app_id).update(**state)

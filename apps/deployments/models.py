@@ -135,6 +135,12 @@ class Deployment(models.Model):
     gap_seconds = models.FloatField(null=True, blank=True, editable=False)
     """From then until its own version took over."""
 
+    roll = models.JSONField(null=True, blank=True, editable=False)
+    """While its containers take the place of the old ones one by one, see `rolling`: `serving`, the
+    ids of all containers that visitors reach, old ones too; `of`, how many it will have; `why`,
+    once it goes back, the reason. Kept without `serving` where it did not go live, until what it
+    had begun has ended. None for any other."""
+
     post_deploy = models.CharField(
         max_length=10, choices=PostDeploy.choices, blank=True, default=PostDeploy.NONE
     )
@@ -183,6 +189,26 @@ class Deployment(models.Model):
     def is_draining(self) -> bool:
         """Whether it is live while the version before it still finishes its requests."""
         return self.status == Status.LIVE and bool(self.owner)
+
+    @property
+    def is_rolling(self) -> bool:
+        """Whether its containers and the old ones share the visitors, or are about to."""
+        return self.roll is not None and self.is_unfinished
+
+    @property
+    def is_going_back(self) -> bool:
+        """Whether what it had replaced is brought back, or will be in a moment."""
+        return self.is_rolling and bool(self.cancel_requested_at or (self.roll or {}).get("why"))
+
+    @property
+    def serving(self) -> list[str]:
+        """Containers that visitors reach while it takes over one by one."""
+        return list(self.roll["serving"]) if self.roll else []
+
+    @property
+    def replaced(self) -> int:
+        """How many of its own are among them."""
+        return len(set(self.serving).intersection(self.container_ids))
 
     @property
     def can_be_rolled_back_to(self) -> bool:

@@ -18,7 +18,8 @@ from django.utils import timezone
 from apps.deployments import condition, events, planning
 from apps.deployments.condition import DEATH_WINDOW, Death, Repair
 from apps.deployments.models import Deployment, EngineState, Status
-from apps.deployments.selectors import in_gap, live_deployment
+from apps.deployments.selectors import in_gap, live_deployment, rolling_deployment
+from apps.deployments.traffic import follow_containers
 from apps.engine.connect import get_engine
 from apps.engine.data import Container, ContainerEvent, ContainerStatus
 from apps.engine.deadline import Deadline
@@ -145,6 +146,8 @@ class EventWatch:
             return False
         if event.action == "die":
             self._note_death(app, facts[1], event)
+        if event.action in ("start", "die"):
+            follow_containers(app)
         return observe_app(app)
 
     def _note_death(self, app: App, deployment_id: int, event: ContainerEvent) -> None:
@@ -183,10 +186,16 @@ def _deaths(app: App) -> list[Death]:
 
 def _seen(app: App, live: Deployment, containers: Sequence[Container | None]) -> tuple[str, str]:
     up = [c for c in containers if c is not None and c.status is ContainerStatus.RUNNING]
-    if len(up) < len(containers) and (app.restart_requested or in_gap(app)):
-        # A person restarts it, or it makes way for a new version: it is neither crashed nor
-        # stopped in between.
-        return app.observed, app.observed_detail
+    if len(up) < len(containers):
+        rolling = rolling_deployment(app)
+        if rolling is not None:
+            # The others have made way for a new version's, which its deployment looks at.
+            mine = zip(_ids(live), containers, strict=True)
+            containers = [found for one, found in mine if one in rolling.serving]
+        if app.restart_requested or in_gap(app) or not containers:
+            # A person restarts it, or it makes way for a new version: it is neither crashed nor
+            # stopped in between.
+            return app.observed, app.observed_detail
     deaths = [death for death in _deaths(app) if death.deployment_id == live.pk]
     return condition.observe_together(
         [

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -16,19 +17,28 @@ from django.db.utils import Error as DatabaseError
 
 from apps.deployments import changes, lifecycle, planning
 from apps.deployments.archive import keep_output
-from apps.deployments.checking import check, look_at
+from apps.deployments.checking import check
 from apps.deployments.cloning import clone
-from apps.deployments.endings import AWAY_SECONDS, begin_again, end_badly, own_fault
-from apps.deployments.holdings import holdings_of
+from apps.deployments.endings import (
+    AWAY_SECONDS,
+    begin_again,
+    end_badly,
+    leave_for_later,
+    own_fault,
+)
+from apps.deployments.going_back import undo_by_going_back
+from apps.deployments.holdings import holdings_of, holdings_then
 from apps.deployments.lifecycle import Overtaken
 from apps.deployments.models import Deployment, Status
 from apps.deployments.pulling import pull
 from apps.deployments.release import after_going_live, release
 from apps.deployments.retention import prune_images
+from apps.deployments.rolling import go_on, replace_one_by_one
 from apps.deployments.selectors import live_deployment_of
 from apps.deployments.source import advance_branch
-from apps.deployments.stop_first import bring_back, make_way
-from apps.deployments.traffic import drain, gap_of, move_traffic
+from apps.deployments.starting import start, start_others
+from apps.deployments.stop_first import bring_back
+from apps.deployments.traffic import drain, move_traffic
 from apps.deployments.undoing import remove_container, remove_image
 from apps.deployments.work import (
     Interrupted,
@@ -38,9 +48,7 @@ from apps.deployments.work import (
     stopping,
     wait_for_engine,
 )
-from apps.domains.selectors import ports_of
 from apps.engine.connect import get_engine
-from apps.engine.data import Container
 from apps.engine.deadline import Deadline
 from apps.engine.errors import EngineAway, EngineError
 from apps.engine.locks import file_lock
@@ -53,46 +61,94 @@ logger = logging.getLogger("mist.deployments")
 
 def run(deployment: Deployment) -> None:
     """Carry a claimed deployment to its end, whatever that is. Never raises for the outside."""
-    if bring_live(deployment):
-        retire(deployment)
+    if (live := bring_live(deployment)) is not None:
+        retire(live)
 
 
-def bring_live(deployment: Deployment) -> bool:
-    """Everything up to live traffic. True when it is live: then `retire` has to follow, and the
-    deployment is held until it has. Never raises for the outside."""
+def bring_live(deployment: Deployment) -> Deployment | None:
+    """Everything up to live traffic. Returns what is live where `retire` has to follow, and is held
+    until it has: this deployment, or the one before where this one went back to it container by
+    container. Never raises for the outside."""
     with log_of(deployment) as log, lease(deployment), ExitStack() as undo:
         work = Work(deployment, get_engine(), log, undo)
-        try:
-            if deployment.source_id is None:
-                follow_name(work.app)
-            take_stock(work)
-            if deployment.source_id is None:
-                if deployment.wanted_image:
-                    pull(work)
-                else:
-                    clone(work)
-                    build(work)
-                # A rollback's database is ahead of its code already.
-                release(work)
-            start(work)
-            check(work)
-            start_others(work)
-            switch(work)
-        except Overtaken as error:
-            logger.warning("%s", error)
-            undo.pop_all()
-            return False
-        except (Interrupted, EngineAway) as error:
+        return _carry(work, lambda: _take_steps(work))
+
+
+def _take_steps(work: Work) -> None:
+    deployment = work.deployment
+    if deployment.source_id is None:
+        follow_name(work.app)
+    take_stock(work)
+    if deployment.source_id is None:
+        if deployment.wanted_image:
+            pull(work)
+        else:
+            clone(work)
+            build(work)
+        # A rollback's database is ahead of its code already.
+        release(work)
+    start(work)
+    check(work)
+    if not replace_one_by_one(work):
+        start_others(work)
+        switch(work)
+    _say_live(work)
+
+
+def _carry(work: Work, steps: Callable[[], None]) -> Deployment | None:
+    """Take the steps, or undo them and write down why. Returns as `bring_live`."""
+    deployment = work.deployment
+    try:
+        steps()
+    except Overtaken as error:
+        logger.warning("%s", error)
+        work.undo.pop_all()
+    except (Interrupted, EngineAway) as error:
+        if isinstance(error, Interrupted) and deployment.is_rolling:
+            leave_for_later(work)
+        else:
             begin_again(work, error)
-            return False
-        except EngineError as error:
-            end_badly(work, error)
-            return False
-        except Exception as error:
-            logger.exception("Deployment %s failed inside Mist", deployment.pk)
-            end_badly(work, own_fault(error))
-            return False
-        return True
+    except EngineError as error:
+        end_badly(work, error)
+    except Exception as error:
+        logger.exception("Deployment %s failed inside Mist", deployment.pk)
+        end_badly(work, own_fault(error))
+    else:
+        return deployment
+    return work.left_to
+
+
+def go_on_rolling(deployment: Deployment) -> None:
+    """Carry a deployment to its end whose owner stopped or died while its containers took over one
+    by one. The caller owns it by now. Never raises for the outside."""
+    if (live := resume_roll(deployment)) is not None:
+        retire(live)
+
+
+def resume_roll(deployment: Deployment) -> Deployment | None:
+    """The first part of `go_on_rolling`. Returns as `bring_live`."""
+    with log_of(deployment) as log, lease(deployment), ExitStack() as undo:
+        work = Work(deployment, get_engine(), log, undo, is_resumed=True)
+        return _carry(work, lambda: _take_up_roll(work))
+
+
+def _take_up_roll(work: Work) -> None:
+    deployment = work.deployment
+    live = live_deployment_of(deployment.app_id)
+    if live is None:
+        raise EngineError("The version that it was replacing is gone.", hint="Deploy again.")
+    deployment.app = changes.app_as_of(deployment.app, deployment.made_from)
+    work.variables = changes.unpack_variables(deployment.variables)
+    work.held = holdings_then(deployment.made_from or {})
+    if deployment.source_id is None:
+        work.undo.callback(remove_image, work, deployment.image)
+    work.undo.callback(remove_container, work)
+    undo_by_going_back(work, live)
+    if why := (deployment.roll or {}).get("why"):
+        raise EngineError(why)
+    work.say("Mist was restarted, going on")
+    go_on(work, live)
+    _say_live(work)
 
 
 def resume_switch(deployment: Deployment) -> bool:
@@ -162,61 +218,11 @@ def build(work: Work) -> None:
     lifecycle.record(deployment, image=spec.image)
 
 
-def start(work: Work) -> None:
-    """Start the new container, on the project's own network: beside the old one, or after it where
-    the app cannot have two."""
-    deployment, app = work.deployment, work.app
-    containers = work.engine.containers
-    if deployment.source is None:
-        lifecycle.move(deployment, Status.STARTING)
-    else:
-        work.say(f"Rolling back to #{deployment.source.number}, {_what(deployment)}")
-    work.deadline(None, "Starting").check()
-    exposed = containers.exposed_ports(deployment.image)
-    port = planning.choose_port(app, exposed)
-    if port is not None:
-        more = planning.more_ports(port, exposed=exposed, led_to=ports_of(app))
-        lifecycle.record(deployment, more_ports=more)
-    containers.ensure_network(planning.network_name(app.project), labels=planning.instance_labels())
-    make_way(work)
-    work.undo.callback(remove_container, work)
-    container = _start_container(work, port)
-    gap = gap_of(deployment) if port is None else {}
-    lifecycle.record(deployment, container_id=container.id, port=port, **gap)
-
-
-def _what(deployment: Deployment) -> str:
-    return deployment.pulled_image or deployment.short_commit
-
-
-def start_others(work: Work) -> None:
-    """Where the app has several containers: the rest of them, each once the one before works."""
-    deployment = work.deployment
-    for replica in range(2, work.app.replicas + 1):
-        work.replica = replica
-        container = _start_container(work, deployment.port)
-        lifecycle.record(deployment, replica_ids=[*deployment.replica_ids, container.id])
-        look_at(work)
-
-
-def _start_container(work: Work, port: int | None) -> Container:
-    app = work.app
-    spec = planning.container_spec(
-        work.deployment, port=port, variables=work.variables, held=work.held, replica=work.replica
-    )
-    at = "no port" if port is None else f"port {port}"
-    work.say(f"Starting {spec.name}: {app.memory_mb} MB memory, {app.cpus} CPU, {at}")
-    # `start` replaces a container of that name: it must not be that of whoever took this over.
-    work.deadline(None, "Starting").check()
-    return work.engine.containers.start(spec)
-
-
 def switch(work: Work) -> None:
     """Point the public route at the new container and see that the proxy does so."""
     work.deadline(None, "Switching").check()
     lifecycle.move(work.deployment, Status.SWITCHING)
     move_traffic(work)
-    _say_live(work)
 
 
 def _say_live(work: Work) -> None:
@@ -267,8 +273,22 @@ def _retire_containers(work: Work) -> None:
         if row is not None:
             drain(work, row, old)
         containers.stop(old.id, timeout=settings.MIST_STOP_TIMEOUT)
-        if facts is not None:
+        has_gone_back = row is not None and row.roll is not None
+        if facts is not None and not has_gone_back:
             keep_output(facts[1], old.id, planning.replica_of(old.labels))
         containers.remove(old.id)
-        if row is not None:
+        if row is not None and not has_gone_back:
             work.say(f"Deployment #{row.number} is replaced and its container removed")
+    _forget_those_that_went_back(work)
+
+
+def _forget_those_that_went_back(work: Work) -> None:
+    """Their containers are gone by now, and what they wrote was kept when they went back: nobody
+    needs their images any more."""
+    over = Deployment.objects.filter(app=work.app, status__in=(Status.FAILED, Status.CANCELLED))
+    for row in over.filter(roll__isnull=False):
+        fields: dict[str, object] = {"roll": None}
+        if row.source_id is None:
+            work.engine.containers.remove_image(row.image)
+            fields["image"] = ""
+        over.filter(pk=row.pk).update(**fields)

@@ -23,7 +23,7 @@ from apps.deployments.lifecycle import Overtaken
 from apps.deployments.logs import log_path
 from apps.deployments.models import RUNNING, UNFINISHED, Deployment, Status
 from apps.deployments.observation import containers_of, hold_repairs, observe_all, observe_app
-from apps.deployments.pipeline import resume_switch, retire
+from apps.deployments.pipeline import go_on_rolling, resume_switch, retire
 from apps.deployments.selectors import abandoned, live_deployment
 from apps.deployments.traffic import (
     finish_moves,
@@ -54,10 +54,11 @@ def reconcile(
     alone: bool,
     busy: Collection[int] = frozenset(),
     retire: Callable[[Deployment], None] = retire,
+    roll: Callable[[Deployment], None] = go_on_rolling,
 ) -> None:
     """Take up abandoned work, then compare what runs with what should and set it right. What an
     engine that does not answer leaves undone, the next round does."""
-    recover_abandoned(owner=owner, alone=alone, busy=busy, retire=retire)
+    recover_abandoned(owner=owner, alone=alone, busy=busy, retire=retire, roll=roll)
     restore_routes()
     try:
         sweep_commands()
@@ -77,9 +78,11 @@ def recover_abandoned(
     alone: bool,
     busy: Collection[int] = frozenset(),
     retire: Callable[[Deployment], None] = retire,
+    roll: Callable[[Deployment], None] = go_on_rolling,
 ) -> int:
     """Give work whose owner died back to the queue, or finish it where traffic was moving. `busy`
-    are deployments that this process works on; `retire` follows a switch that was finished.
+    are deployments that this process works on; `retire` follows a switch that was finished, and
+    `roll` goes on where containers are replaced one by one.
 
     Returns how many were taken up.
     """
@@ -87,7 +90,9 @@ def recover_abandoned(
     for deployment in abandoned(owner=owner, alone=alone, busy=busy):
         try:
             lifecycle.take_over(deployment, owner=owner)
-            if deployment.status == Status.SWITCHING and _traffic_may_have_moved(deployment):
+            if deployment.is_rolling and deployment.image:
+                roll(deployment)
+            elif deployment.status == Status.SWITCHING and _traffic_may_have_moved(deployment):
                 if resume_switch(deployment):
                     retire(deployment)
             else:

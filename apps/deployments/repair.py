@@ -6,17 +6,15 @@ import logging
 
 from django.conf import settings
 
-from apps.deployments import changes, condition, lifecycle, planning
-from apps.deployments.archive import keep_output
+from apps.deployments import condition
 from apps.deployments.condition import Repair
-from apps.deployments.holdings import holdings_of, holdings_then
 from apps.deployments.models import Deployment
 from apps.deployments.observation import containers_of, forget_deaths
+from apps.deployments.remaking import start_again
 from apps.engine.connect import get_engine
 from apps.engine.data import Container, ContainerStatus
 from apps.engine.errors import StartFailed
 from apps.projects.models import App
-from apps.projects.selectors import filled_in
 
 logger = logging.getLogger("mist.repair")
 
@@ -39,7 +37,7 @@ def set_right(app: App, live: Deployment) -> None:
             _resume(live, place + 1, container)
         elif wanted is Repair.REPLACE:
             forget_deaths(app)
-            _start_again(live, place + 1, container)
+            start_again(live, place + 1, container)
 
 
 def _resume(live: Deployment, replica: int, container: Container) -> None:
@@ -48,30 +46,4 @@ def _resume(live: Deployment, replica: int, container: Container) -> None:
     except StartFailed as error:
         # It may be the container's own trouble, such as a network that is gone.
         logger.warning("App %s: %s", live.app, error.sentence)
-        _start_again(live, replica, container)
-
-
-def _start_again(live: Deployment, replica: int, old: Container | None) -> None:
-    """A new container from the live deployment's image, made as the one before was."""
-    containers = get_engine().containers
-    if not containers.image_exists(live.image):
-        queued = lifecycle.request_repair(live)
-        again = "pulled" if live.wanted_image else "built"
-        raise StartFailed(
-            "Its image is gone" + (f", it is {again} again." if queued else ". Deploy again.")
-        )
-    if old is not None:
-        keep_output(live.pk, old.id, replica)
-    live.app = changes.app_as_of(live.app, live.made_from)
-    if live.made_from is not None:
-        variables = changes.unpack_variables(live.variables)
-        held = holdings_then(live.made_from)
-    else:
-        variables, held = filled_in(live.app, strict=True), holdings_of(live.app)
-    port = live.port or planning.choose_port(live.app, containers.exposed_ports(live.image))
-    spec = planning.container_spec(live, port=port, variables=variables, held=held, replica=replica)
-    containers.ensure_network(spec.network, labels=planning.instance_labels())
-    logger.warning("App %s: %s is started again from its image", live.app, spec.name)
-    container = containers.start(spec)
-    if not lifecycle.replace_container(live, replica, container.id):
-        containers.remove(container.id)
+        start_again(live, replica, container)

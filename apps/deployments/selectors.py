@@ -142,6 +142,11 @@ def in_gap(app: App) -> bool:
     return at_work.exclude(gap_began_at=None).exists()
 
 
+def rolling_deployment(app: App) -> Deployment | None:
+    """The one whose containers are taking the place of those of what is live, one by one."""
+    return Deployment.objects.filter(app=app, status__in=RUNNING, roll__isnull=False).first()
+
+
 def stop_note(app: App, what: str = "Deploying") -> str:
     """What to know before the app is deployed: that its running version stops first, why, and how
     long that took last. Empty where nothing has to stop."""
@@ -273,7 +278,9 @@ def draining_deployment(live: Deployment) -> Deployment | None:
     """The version whose requests may still finish beside this one, which has its place by now."""
     if not live.is_draining:
         return None
-    return deployments_of(live.app).filter(status=Status.RETIRED).first()
+    # One that went back to what is live may still have requests, see `going_back`.
+    ended = Q(status__in=(Status.FAILED, Status.CANCELLED), roll__isnull=False, pk__gt=live.pk)
+    return deployments_of(live.app).filter(ended | Q(status=Status.RETIRED)).first()
 
 
 def _dead_lease(owner: str, alone: bool) -> Q:

@@ -15,19 +15,18 @@ from django.conf import settings
 from django.utils import timezone
 
 from apps.deployments import changes, lifecycle, planning
+from apps.deployments.checking import answers
 from apps.deployments.holdings import stops_first
 from apps.deployments.models import Deployment
-from apps.deployments.selectors import in_gap, live_deployment_of
-from apps.deployments.traffic import publish_routes, take_back_routes
+from apps.deployments.selectors import in_gap, live_deployment_of, rolling_deployment
+from apps.deployments.traffic import drain, publish_routes, take_back_routes
 from apps.deployments.work import Work, log_of, stopping
 from apps.domains.planning import router_name
 from apps.engine.connect import get_engine
 from apps.engine.data import Container, ContainerStatus
 from apps.engine.deadline import Deadline
 from apps.engine.errors import EngineError, StartFailed
-from apps.engine.labels import probe_host
 from apps.engine.locks import file_lock
-from apps.engine.run_settings import is_expected
 from apps.projects.models import App
 
 logger = logging.getLogger("mist.deployments")
@@ -36,8 +35,6 @@ LOOK_SECONDS = 0.2
 CLOSE_SECONDS = 5.0
 END_SECONDS = 1.0
 """What a cancelled deployment waits for what it has asked to end."""
-SLICE_SECONDS = 1.0
-"""How long draining goes on before it is asked whether somebody has cancelled."""
 
 
 def wish_lock(app: App) -> Path:
@@ -49,7 +46,9 @@ def must_wait(app: App) -> bool:
     """Whether what people ask of the app's container has to wait: a deployment decides which
     version of it runs."""
     moving = Deployment.objects.filter(app=app, status__in=planning.MOVING).exists()
-    return moving and (bool(stops_first(app)) or in_gap(app))
+    if not moving:
+        return False
+    return bool(stops_first(app)) or in_gap(app) or rolling_deployment(app) is not None
 
 
 def make_way(work: Work) -> None:
@@ -209,20 +208,10 @@ def _close(work: Work, live: Deployment) -> None:
 def _drain(work: Work, container: Container) -> None:
     facts = planning.owner_facts(container.labels)
     row = Deployment.objects.filter(pk=facts[1]).first() if facts else None
-    address = container.addresses.get(planning.network_name(work.app.project))
     cancel = work.deadline(None, "Draining")
     cancel.check()
-    if not address or row is None or not row.port:
-        return
-    patience = Deadline(planning.drain_seconds(work.app))
-    while True:
-        part = max(0.0, min(SLICE_SECONDS, patience.remaining()))
-        if work.engine.proxy.drain(address=address, port=row.port, patience=part):
-            return
-        cancel.check()
-        if patience.remaining() <= 0:
-            break
-    work.say(f"Requests were still in progress after {planning.drain_seconds(work.app):.0f} s")
+    if row is not None:
+        drain(work, row, container, cancel=cancel)
 
 
 def _see_new_one_gone(work: Work) -> None:
@@ -244,11 +233,4 @@ def _see_that_it_answers(work: Work, live: Deployment) -> None:
 
 def _answers(work: Work, live: Deployment, app: App) -> bool:
     running = [one for one in _of(live) if one.status is ContainerStatus.RUNNING]
-    if not live.port or not running:
-        return bool(running)
-    proxy = work.engine.proxy
-    if app.health_check == App.HealthCheck.TCP:
-        address = running[0].addresses.get(planning.network_name(work.app.project), "")
-        return bool(address) and not proxy.connect(address=address, port=live.port)
-    answer = proxy.probe(host=probe_host(running[0].name), path=app.health_path)
-    return answer.status is not None and is_expected(app.health_status, answer.status)
+    return bool(running) and answers(work, live, app, running[0])

@@ -29,8 +29,8 @@ def run_deployments() -> None:
         while not stopping.is_set() and (found := claim_next()) is not None:
             _busy.add(found.pk)
             try:
-                if pipeline.bring_live(found):
-                    draining.retire_aside(found)
+                if (live := pipeline.bring_live(found)) is not None:
+                    draining.retire_aside(live)
             finally:
                 _busy.discard(found.pk)
     finally:
@@ -63,7 +63,11 @@ def reconcile_deployments() -> None:
         alone = not settings.REDIS_URL
         draining.resume_retirements(owner=OWNER, alone=alone)
         reconciliation.reconcile(
-            owner=OWNER, alone=alone, busy=tuple(_busy), retire=draining.retire_aside
+            owner=OWNER,
+            alone=alone,
+            busy=(*_busy, *draining.rolling()),
+            retire=draining.retire_aside,
+            roll=draining.roll_aside,
         )
     finally:
         # Also what was queued while the broker had forgotten everything.
@@ -84,7 +88,7 @@ def wake(*tasks: Any) -> None:
 
 def busy() -> bool:
     """Whether this process works on a deployment."""
-    return bool(_busy)
+    return bool(_busy or draining.rolling())
 
 
 def claim_next() -> Deployment | None:

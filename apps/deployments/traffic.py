@@ -12,19 +12,23 @@ from django.utils import timezone
 
 from apps.deployments import condition, events, lifecycle, planning
 from apps.deployments.models import Deployment, PostDeploy
-from apps.deployments.selectors import in_gap, live_deployment
+from apps.deployments.selectors import in_gap, live_deployment, rolling_deployment
 from apps.deployments.work import Work
 from apps.domains.models import Domain
 from apps.domains.planning import closed_routes_file, router_name, routes_file
 from apps.domains.selectors import is_in_maintenance
+from apps.engine.backends import Backend, rolling_service
 from apps.engine.connect import get_engine
-from apps.engine.data import Container
+from apps.engine.data import Container, ContainerStatus
 from apps.engine.deadline import Deadline
 from apps.engine.errors import EngineError
+from apps.engine.labels import service_facts
 from apps.engine.locks import file_lock
 from apps.projects.models import App
 
 logger = logging.getLogger("mist.deployments")
+SLICE_SECONDS = 1.0
+"""How long draining goes on before it is asked whether somebody has cancelled."""
 
 
 def route_lock(app: App) -> AbstractContextManager[None]:
@@ -35,17 +39,82 @@ def route_lock(app: App) -> AbstractContextManager[None]:
 def publish_routes(app: App) -> None:
     """Write the app's route file from the database: to what is live, or none. While what is live
     has made way for a new version, visitors are told to come back."""
+    with route_lock(app):
+        _write(app)
+
+
+def _write(app: App) -> list[Backend]:
+    """What `publish_routes` does; the containers that the file leads to by address, none where it
+    leads to a service."""
+    proxy = get_engine().proxy
+    live = live_deployment(app)
+    if live is None and app.has_address and is_in_maintenance(app):
+        proxy.write_routes(str(app.pk), closed_routes_file(app))
+        return []
+    if live is None or not live.has_address:
+        proxy.remove_routes(str(app.pk))
+        return []
+    if in_gap(app):
+        proxy.write_routes(str(app.pk), closed_routes_file(app))
+        return []
+    rolling = rolling_deployment(app)
+    backends = _backends(rolling, live) if rolling is not None else []
+    proxy.write_routes(str(app.pk), _shared(live, backends) if backends else _routes(live))
+    return backends
+
+
+def _backends(rolling: Deployment, live: Deployment) -> list[Backend]:
+    """Those that serve and run, at their addresses of now; none before the first new one does."""
+    if not rolling.replaced:
+        return []
+    network = planning.network_name(live.app.project)
+    found = []
+    for one in rolling.serving:
+        container = get_engine().containers.inspect(one)
+        row = rolling if one in rolling.container_ids else live
+        if container is None or container.status is not ContainerStatus.RUNNING or not row.port:
+            continue
+        if address := container.addresses.get(network):
+            facts = service_facts(container.labels, row.service)
+            found.append(Backend(address, row.port, tuple(row.more_ports), **facts))
+    return found
+
+
+def _shared(live: Deployment, backends: list[Backend]) -> dict[str, Any]:
+    return routes_file(
+        live.app,
+        service=live.service,
+        containers=len(backends),
+        more_ports={port for one in backends for port in (one.port, *one.more_ports)},
+        backends=backends,
+    )
+
+
+def follow_containers(app: App) -> None:
+    """One of the app's containers has started or ended: where they are led to one by one, lead to
+    those that run, at their addresses of now."""
+    if rolling_deployment(app) is not None:
+        publish_routes(app)
+
+
+def follow_roll(rolling: Deployment, deadline: Deadline) -> None:
+    """Lead visitors to what serves by `rolling.roll`, as it is in the database, and return once the
+    proxy does so. Raises `SwitchFailed`, `EngineUnavailable`, `OutOfDisk`."""
+    app, router = rolling.app, router_name(rolling.app)
+    live = live_deployment(app)
+    if live is None or not live.has_address:
+        return
     proxy = get_engine().proxy
     with route_lock(app):
-        live = live_deployment(app)
-        if live is None and app.has_address and is_in_maintenance(app):
-            proxy.write_routes(str(app.pk), closed_routes_file(app))
-        elif live is None or not live.has_address:
-            proxy.remove_routes(str(app.pk))
-        elif in_gap(app):
-            proxy.write_routes(str(app.pk), closed_routes_file(app))
+        if backends := _write(app):
+            proxy.wait_for_servers(
+                router=router,
+                service=rolling_service(router),
+                servers=[one.url(None) for one in backends],
+                deadline=deadline,
+            )
         else:
-            proxy.write_routes(str(app.pk), _routes(live))
+            proxy.wait_for_route(router=router, service=live.service, deadline=deadline)
 
 
 def _routes(deployment: Deployment) -> dict[str, Any]:
@@ -105,8 +174,9 @@ def move_traffic(work: Work) -> Deployment | None:
     deployment, app = work.deployment, work.app
     after = PostDeploy.WAITING if app.post_deploy_command else ""
     with route_lock(app):
-        # From the database, not the file as it was: after a crash that leads here already.
-        work.undo.callback(_restore_routes, work)
+        if not deployment.is_rolling:
+            # From the database, not the file as it was: after a crash that leads here already.
+            work.undo.callback(_restore_routes, work)
         # A cancel is heard up to here. Taking a route back that the proxy has yet to take up cannot
         # be told from one that it never saw: visitors would be led to what is removed.
         work.deadline(None, "Switching traffic").check()
@@ -165,16 +235,25 @@ def _observed(work: Work) -> str:
     return App.Observed.ENDED if ended else App.Observed.RUNNING
 
 
-def drain(work: Work, before: Deployment, old: Container) -> None:
-    """New requests go elsewhere by now; those in progress get some time to end."""
-    patience = planning.drain_seconds(work.app)
+def drain(
+    work: Work, before: Deployment, old: Container, *, cancel: Deadline | None = None
+) -> None:
+    """New requests go elsewhere by now; those in progress get some time to end. Raises what
+    `cancel` raises, which is asked each second."""
+    seconds = planning.drain_seconds(work.app)
+    patience = Deadline(seconds)
     address = old.addresses.get(planning.network_name(work.app.project))
-    if (
-        address
-        and before.port
-        and not work.engine.proxy.drain(address=address, port=before.port, patience=patience)
-    ):
-        work.say(f"Requests to #{before.number} were still in progress after {patience:.0f} s")
+    if not address or not before.port:
+        return
+    while True:
+        part = patience.remaining() if cancel is None else min(SLICE_SECONDS, patience.remaining())
+        if work.engine.proxy.drain(address=address, port=before.port, patience=part):
+            return
+        if cancel is not None:
+            cancel.check()
+        if patience.remaining() <= 0:
+            break
+    work.say(f"Requests to #{before.number} were still in progress after {seconds:.0f} s")
 
 
 def _restore_routes(work: Work) -> None:

@@ -22,5 +22,8 @@ def remove_container(work: Work) -> None:
 
 
 def remove_image(work: Work, image: str) -> None:
+    """One that a container still has, which could not be removed, stays with its name: the next
+    clean-up finds it."""
     work.engine.containers.remove_image(image)
-    lifecycle.record(work.deployment, image="")
+    if not work.engine.containers.image_exists(image):
+        lifecycle.record(work.deployment, image="")

@@ -50,6 +50,12 @@ class Work:
     """Which of the deployment's containers is being started and checked."""
     held: Holdings = NOTHING_HELD
     """Volumes and ports, likewise."""
+    is_resumed: bool = False
+    """Whether another process began it, and ended."""
+    begins_again: bool = False
+    """Whether it is undone to be done once more."""
+    left_to: Deployment | None = None
+    """The live deployment with which what this one leaves is taken away, see `going_back`."""
     ending: threading.Thread | None = None
     """What has asked the version before to end and waits for that, see `stop_first`."""
 
@@ -71,11 +77,11 @@ class Work:
 
     def deadline(self, seconds: float | None, what: str) -> Deadline:
         """A limit that also asks whether a person cancelled. Its `check` raises `Interrupted` when
-        Mist stops, unless traffic is moving: that is finished."""
+        Mist stops, unless traffic is moving at once: that is finished."""
 
         def cancelled() -> bool:
-            if stopping.is_set() and self.deployment.status != Status.SWITCHING:
-                raise Interrupted
+            if self.deployment.is_rolling or self.deployment.status != Status.SWITCHING:
+                check_stopping()
             return lifecycle.cancel_requested(self.deployment)
 
         return Deadline(seconds, what=what, cancelled=cancelled)
@@ -102,6 +108,12 @@ class Work:
     @property
     def checkout(self) -> Path:
         return Path(settings.MIST_DATA_DIR) / "builds" / str(self.deployment.pk)
+
+
+def check_stopping() -> None:
+    """Raises `Interrupted` when Mist stops."""
+    if stopping.is_set():
+        raise Interrupted
 
 
 def log_of(deployment: Deployment) -> BuildLog:

@@ -152,6 +152,12 @@ class App(SourceSettings, HttpsSettings):
         NO_GAP = "no-gap", "Without a gap: the new version starts beside the old one"
         STOP = "stop", "Stop first: the old version ends before the new one starts"
 
+    class Replacing(models.TextChoices):
+        """How a new version takes the place of several containers."""
+
+        ONE_BY_ONE = "one-by-one", "One by one"
+        AT_ONCE = "at-once", "All at once"
+
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="apps")
     slug = models.SlugField("name", max_length=40)
     label = models.CharField(max_length=DNS_LABEL_MAX, unique=True, editable=False)
@@ -188,6 +194,9 @@ class App(SourceSettings, HttpsSettings):
     )
     replicas = models.PositiveSmallIntegerField(
         "containers", default=1, validators=[MinValueValidator(1), MaxValueValidator(MOST_REPLICAS)]
+    )
+    replacing = models.CharField(
+        max_length=10, choices=Replacing.choices, default=Replacing.ONE_BY_ONE
     )
     protocol = models.CharField(max_length=10, choices=Protocol.choices, default=Protocol.HTTP)
     sticky_sessions = models.BooleanField("sticky sessions", default=False)

@@ -92,12 +92,18 @@ class ReleaseForm(SettingsForm):
     )
     replicas = _number(
         "Containers",
-        "So many run side by side and share the visitors. A new version starts them one after "
-        "another beside the old ones, and takes over when all of them work; until then both take "
-        "memory. With a volume, all of them write to the same one.",
+        "So many run side by side and share the visitors. Under Release it says how a new version "
+        "replaces them. With a volume, all of them write to the same one.",
         1,
         MOST_REPLICAS,
         "",
+    )
+    replacing = _choice(
+        "Replacing containers",
+        "One by one: memory for one more container only, both versions answer for a while. "
+        "All at once: two versions never answer at the same time, needs memory for twice the "
+        "containers. Of no meaning for one container, and where the old version stops first.",
+        App.Replacing.choices,
     )
     sticky_sessions = forms.BooleanField(
         label="Sticky sessions",
@@ -172,6 +178,9 @@ class ReleaseForm(SettingsForm):
 
     def clean_protocol(self) -> str:
         return str(self.given("protocol"))
+
+    def clean_replacing(self) -> str:
+        return str(self.given("replacing"))
 
     def clean_restart_policy(self) -> str:
         return str(self.given("restart_policy"))

@@ -9,7 +9,7 @@ import pytest
 from pytest_django import Settings
 
 from apps.accounts.models import User
-from apps.deployments import checking, work
+from apps.deployments import checking, rolls, work
 from apps.engine.bench import free_ports
 from apps.engine.connect import get_engine
 from apps.engine.data import EngineConfig
@@ -71,6 +71,9 @@ def quick_world(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator
     settings.MIST_KEEP_IMAGES = 1
     settings.MIST_ENGINE = "tests.deployments.processes"
     monkeypatch.setattr(checking, "PROBE_PAUSE", 0.0)
+    monkeypatch.setattr(checking, "STOPPING_SECONDS", 0.0)
+    monkeypatch.setattr(rolls, "LOOKS", 3)
+    monkeypatch.setattr(rolls, "LOOK_SECONDS", 0.0)
     monkeypatch.setattr(work, "ASK_ENGINE_SECONDS", 0.0)
     logging.disable(logging.CRITICAL)
     yield

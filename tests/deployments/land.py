@@ -40,7 +40,7 @@ from tests.deployments import laws
 from tests.deployments.processes import Job, Process, Scheduler, under_control
 
 BEGIN = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-NOON = 600
+NOON = 2_000
 """Steps within which any job ends."""
 AWAY = EngineAway("The Docker engine went away.")
 SILENT = EngineUnavailable("The Docker engine does not answer.")
@@ -88,8 +88,10 @@ class Land:
             running = ContainerStatus.RUNNING
             self.fake.containers.all[name] = Container(name, name, running, labels)
 
-    def populate(self, *, split: bool, lived: int) -> None:
-        """One process, or two workers; an app that was deployed some times."""
+    def populate(self, *, split: bool, lived: int, replicas: int = 1) -> None:
+        """One process, or two workers; an app, of so many containers, that was deployed some
+        times."""
+        self.replicas = replicas
         self.settings.REDIS_URL = "redis://localhost" if split else ""
         self.processes = [self.born() for _ in range(2 if split else 1)]
         self.make_app("web")
@@ -185,6 +187,7 @@ class Land:
             repository="https://git.example.com/shop/web.git",
             created_by=self.alice,
             port=8000,
+            replicas=self.replicas,
         )
 
     def apps(self) -> list[App]:
@@ -230,7 +233,7 @@ class Land:
             return own[kind % len(own)]
         if actor == "containers":
             return (SILENT, AWAY)[kind % 2]
-        if actor == "proxy" and step == "wait_for_route":
+        if actor == "proxy" and step in ("wait_for_route", "wait_for_servers"):
             if kind and not self.leads_back(job):
                 return STUCK
             # It reads what is written when it is back.

@@ -6,6 +6,8 @@ whether Mist is right.
 
 from __future__ import annotations
 
+import json
+import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -29,9 +31,14 @@ from apps.projects.selectors import apps_visible_to
 OTHERS = {"mist.instance": "another", "mist.app": "1", "mist.deployment": "99999"}
 STRANGERS = {"a": {"some": "label"}, "b": OTHERS}
 _LIVE = (
-    "SELECT a.id, a.wanted, a.restart_requested, a.needs_apply, a.deleted_at, d.id, d.image"
+    "SELECT a.id, a.wanted, a.restart_requested, a.needs_apply, a.deleted_at, d.id, d.image,"
+    " d.replica_ids"
     f" FROM {App._meta.db_table} a JOIN {Deployment._meta.db_table} d"
     " ON d.app_id = a.id AND d.status = 'live'"
+)
+_OVER = (
+    f"SELECT id FROM {Deployment._meta.db_table}"
+    " WHERE status IN ('retired', 'failed', 'cancelled', 'skipped')"
 )
 
 
@@ -58,19 +65,24 @@ class Known:
 def broken_now(fake: FakeEngine, known: Known) -> Iterator[str]:
     """What must not be so at any moment. Updates what is excused."""
     lives: dict[int, int] = {}
-    for pk, wanted, restart, applies, deleted, live, image in _ask(_LIVE):
+    for pk, wanted, restart, applies, deleted, live, image, others in _ask(_LIVE):
+        count = 1 + len(json.loads(others))
         lives[pk] = lives.get(pk, 0) + 1
         stops = wanted != App.Wanted.RUNNING or restart or deleted is not None
         lost = image not in fake.containers.images and image not in known.lost_images
         if lost and deleted is None:
             yield f"the image of the live deployment {live} is gone"
-        trouble = [why for s in _led_to(fake, pk) if (why := _trouble(fake, s))]
+        # What was let fail, or was done by hand, may cost one of them.
+        least = 1 if known.sentences or known.disturbed or applies else count
+        trouble = [w for one in _led_to(fake, pk) if (w := _trouble(fake, pk, one, least))]
         if stops:
             known.excused.add(pk)
         elif not trouble and not applies:
             known.excused.discard(pk)
         if trouble and pk not in known.excused:
             yield f"visitors of app {pk} meet {trouble[0]}, deployment {live} is live"
+        if pk not in known.excused and not (known.sentences or known.disturbed):
+            yield from _crowd(fake, pk, count)
     yield from (
         f"app {pk} has {count} live deployments" for pk, count in lives.items() if count > 1
     )
@@ -122,30 +134,60 @@ def _ask(sql: str) -> list[tuple[Any, ...]]:
     return list(connection.connection.execute(sql))
 
 
-def _service(routes: Mapping[str, Any] | None, app: int) -> str:
-    found = ((routes or {}).get("http", {}).get("routers", {})).get(f"app-{app}", {})
-    return str(found.get("service", "")).removesuffix("@docker")
+def _led_to(fake: FakeEngine, app: int) -> list[Mapping[str, Any]]:
+    """What routes requests now or in a moment: the proxy reads the file when it likes."""
+    return [(found.get(str(app)) or {}).get("http", {}) for found in _files(fake)]
 
 
-def _led_to(fake: FakeEngine, app: int) -> set[str]:
-    """Services that requests reach now or in a moment: the proxy reads the file when it likes."""
-    key = str(app)
-    return {_service(fake.proxy.leads.get(key), app), _service(fake.proxy.routes.get(key), app)}
+def _files(fake: FakeEngine) -> tuple[Mapping[str, Mapping[str, Any]], ...]:
+    return fake.proxy.leads, fake.proxy.routes
 
 
-def _trouble(fake: FakeEngine, service: str) -> str:
-    """Why requests to the service get no good answer, empty when they do."""
+def _trouble(fake: FakeEngine, app: int, http: Mapping[str, Any], least: int) -> str:
+    """Why requests get no good answer, or only from fewer containers than that; empty when they
+    do."""
+    service = str(http.get("routers", {}).get(f"app-{app}", {}).get("service", ""))
     if not service:
         return "no route"
-    label = f"traefik.http.services.{service}."
-    for container in fake.containers.all.values():
-        if any(key.startswith(label) for key in container.labels):
-            if container.status is not ContainerStatus.RUNNING:
-                return f"a container that is {container.status}"
-            if not container.addresses:
-                return "a container without a network"
-            return "a sick container" if container.image in fake.proxy.sick else ""
-    return f"no container of {service}"
+    balancer = http.get("services", {}).get(service, {}).get("loadBalancer")
+    if balancer is not None:
+        urls = [str(one["url"]) for one in balancer["servers"]]
+        found = [c for url in urls for c in _all(fake) if url in _urls(c)]
+        if len(found) < len(urls):
+            return f"an address without a container: {urls}"
+    else:
+        label = f"traefik.http.services.{service.removesuffix('@docker')}."
+        mine = [c for c in _all(fake) if any(key.startswith(label) for key in c.labels)]
+        # Traefik knows none that does not run.
+        found = [c for c in mine if c.status is ContainerStatus.RUNNING]
+        if not found:
+            states = [str(one.status) for one in mine] or "no container"
+            return f"{states} of {service}"
+    if any(not one.addresses for one in found):
+        return "a container without a network"
+    if any(one.image in fake.proxy.sick for one in found):
+        return "a sick container"
+    return f"{len(found)} containers instead of {least}" if len(found) < least else ""
+
+
+def _all(fake: FakeEngine) -> list[Container]:
+    return list(fake.containers.all.values())
+
+
+def _urls(container: Container) -> set[str]:
+    return {f"http://{address}:8000" for address in container.addresses.values()}
+
+
+def _crowd(fake: FakeEngine, app: int, usual: int) -> Iterator[str]:
+    """More containers than a roll needs, which is all that an app of several has; besides those of
+    older versions that still have requests."""
+    over = {str(pk) for (pk,) in _ask(_OVER)}
+    ours = [c for c in _all(fake) if c.name not in STRANGERS and not c.labels.get("mist.role")]
+    running = [c for c in ours if c.status is ContainerStatus.RUNNING]
+    mine = [c.name for c in running if c.labels["mist.app"] == str(app)]
+    mine = [c.name for c in running if c.name in mine and c.labels["mist.deployment"] not in over]
+    if usual > 1 and len(mine) > usual + 1:
+        yield f"{len(mine)} containers of app {app} run: {mine}"
 
 
 def _unfinished() -> Iterator[str]:
@@ -189,15 +231,20 @@ def _running(fake: FakeEngine, known: Known) -> Iterator[str]:
     expected: set[str] = set()
     for app in App.objects.select_related("project"):
         live = Deployment.objects.filter(app=app, status=Status.LIVE).first()
-        wanted = routes_file(app, service=live.service) if live else None
+        wanted = None
+        if live is not None:
+            wanted = routes_file(app, service=live.service, containers=live.replicas)
         for where, routes in (("file", fake.proxy.routes), ("traffic", fake.proxy.leads)):
             if routes.get(str(app.pk)) != wanted:
                 yield f"the {where} of app {app.pk} is not that of {live}"
         if live is None:
             yield from [f"{app} is {app.observed}"] if app.observed != App.Observed.NONE else []
             continue
-        expected.add(live.container_id)
-        yield from _as_wanted(app, live, fake.containers.all.get(live.container_id), known)
+        expected.update(live.container_ids)
+        if len(live.container_ids) != app.replicas:
+            yield f"{live} has {len(live.container_ids)} containers"
+        for one in live.container_ids:
+            yield from _as_wanted(app, live, fake.containers.all.get(one), known)
     yield from (f"left over: container {c.name}" for c in ours if c.id not in expected)
 
 
@@ -247,5 +294,5 @@ def _left_over(fake: FakeEngine, known: Known) -> Iterator[str]:
             if not held:
                 yield f"left over: lock {path.name}"
     for path in (folder / "logs").glob("*"):
-        if not Deployment.objects.filter(pk=int(path.name.split(".")[0])).exists():
+        if not Deployment.objects.filter(pk=int(re.split("[.-]", path.name)[0])).exists():
             yield f"left over: {path.name}"

@@ -76,6 +76,7 @@ class Process:
     stopping: threading.Event = field(default_factory=threading.Event)
     busy: set[int] = field(default_factory=set)
     retiring: set[int] = field(default_factory=set)
+    rolling: set[int] = field(default_factory=set)
     away: dict[int, int] = field(default_factory=dict)
     retries: dict[int, float] = field(default_factory=dict)
     repairs: dict[int, float] = field(default_factory=dict)
@@ -89,6 +90,7 @@ class Process:
             (pipeline, "stopping", self.stopping),
             (work, "stopping", self.stopping),
             (draining, "_at_work", self.retiring),
+            (draining, "_rolling", self.rolling),
             (endings, "_away", self.away),
             (reconciliation, "_not_before", self.retries),
             (observation, "_not_before", self.repairs),

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import pytest
 from hypothesis import settings as hypothesis_settings
 from pytest_django import Settings
 
@@ -71,27 +72,30 @@ MEETINGS: list[Callable[[Land, Job], None]] = [
 ]
 
 
+@pytest.mark.parametrize("replicas", [1, 2])
+@pytest.mark.parametrize("place", range(len(MEETINGS)))
 def test_a_redeployment_withstands_it_at_every_call(
     transactional_db: None,
     tmp_path: Path,
     settings: Settings,
     alice: User,
     quick_world: None,
+    place: int,
+    replicas: int,
 ) -> None:
     facts = {"folder": tmp_path, "settings": settings, "alice": alice}
     every = hypothesis_settings.get_current_profile_name() == "deep"
-    for place, meeting in enumerate(MEETINGS):
-        at, over = 1 if every else place + 1, False
-        while not over:
-            over = _meet(type("Here", (Land,), facts)(), meeting, at)
-            at += 1 if every else SOME * len(MEETINGS) // 2
+    at, over = 1 if every else place + 1, False
+    while not over:
+        over = _meet(type("Here", (Land,), facts)(), MEETINGS[place], at, replicas)
+        at += 1 if every else SOME * len(MEETINGS) // 2
 
 
-def _meet(land: Land, meeting: Callable[[Land, Job], None], at: int) -> bool:
+def _meet(land: Land, meeting: Callable[[Land, Job], None], at: int, replicas: int) -> bool:
     """Whether the job had ended before that call."""
     land.set_up()
     try:
-        land.populate(split=False, lived=1)
+        land.populate(split=False, lived=1, replicas=replicas)
         land.request(land.apps()[0], "main")
         job = land.start(land.processes[0], "run")
         land.advance(job, at)

@@ -51,6 +51,7 @@ STOPS = st.sampled_from(
         *("fetch", "checkout done", "build", "build done", "build done", "start", "start done"),
         *("probe", "probe", "write_routes", "write_routes done", "write_routes done"),
         *("wait_for_route", "wait_for_route", "wait_for_route", "BEGIN", "UPDATE"),
+        *("wait_for_servers", "wait_for_servers", "drain", "stop done"),
         *("stop", "remove", "list", "resume", "inspect", "image_exists", "remove_image"),
     ]
 )
@@ -65,9 +66,11 @@ class Mist(RuleBasedStateMachine, Land):
         super().__init__()
         self.set_up()
 
-    @initialize(split=st.booleans(), lived=st.sampled_from([2, 1, 0]))
-    def begin(self, split: bool, lived: int) -> None:
-        self.populate(split=split, lived=lived)
+    @initialize(
+        split=st.booleans(), lived=st.sampled_from([2, 1, 0]), replicas=st.sampled_from([1, 2, 3])
+    )
+    def begin(self, split: bool, lived: int, replicas: int) -> None:
+        self.populate(split=split, lived=lived, replicas=replicas)
 
     def teardown(self) -> None:
         note("Nothing fails any more")

@@ -13,13 +13,14 @@ from apps.deployments.cloning import clone
 from apps.deployments.logs import log_path, plain_text
 from apps.deployments.models import Deployment, Status
 from apps.deployments.observation import observe_app
-from apps.deployments.pipeline import build, start, take_stock
+from apps.deployments.pipeline import build, take_stock
 from apps.deployments.services import (
     app_restart,
     app_stop,
     deployment_cancel,
     deployment_request,
 )
+from apps.deployments.starting import start
 from apps.deployments.stop_first import wish_lock
 from apps.deployments.tasks import claim_next
 from apps.deployments.work import Work, log_of

@@ -1,0 +1,184 @@
+"""The way back of a version that was taking over container by container.
+
+The old containers that have ended run again, one after the other, each checked before visitors come
+to it; the new ones leave in the same measure. Never do fewer serve than before, never is there more
+than one container above the usual number. In the end all is as it was.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import ExitStack
+
+from apps.deployments import changes, lifecycle, planning
+from apps.deployments.archive import keep_output
+from apps.deployments.checking import answers
+from apps.deployments.models import Deployment
+from apps.deployments.remaking import start_again
+from apps.deployments.rolls import UP, serve
+from apps.deployments.stop_first import want_back
+from apps.deployments.traffic import drain
+from apps.deployments.work import Work, check_stopping
+from apps.engine.data import Container, ContainerStatus
+from apps.engine.deadline import Deadline
+from apps.engine.errors import EngineError, StartFailed
+
+logger = logging.getLogger("mist.deployments")
+LOOK_SECONDS = 0.1
+
+
+def undo_by_going_back(work: Work, live: Deployment) -> None:
+    """From here on undoing begins with the way back; what would be undone anyway follows once no
+    visitor comes to a new container any more."""
+    work.undo.callback(_go_back, work, live, work.undo.pop_all())
+
+
+def _go_back(work: Work, live: Deployment, rest: ExitStack) -> None:
+    """Raises `Interrupted` when Mist stops, `Overtaken`, `EngineUnavailable`, `OutOfDisk`: then
+    `rest` is left as it is, for whoever takes this up or sets the app right."""
+    work.say(f"Going back to #{live.number}")
+    if work.is_resumed:
+        _see_the_other_mists_steps_done(work, live)
+    _remove_those_nobody_visits(work)
+    away = [(number, one) for number, one in _old(work, live) if not _is_serving(work, one)]
+    # Those that have not ended yet come in at once.
+    away.sort(key=lambda found: not _runs(found[1]))
+    for number, one in away:
+        if not _runs(one):
+            _make_room(work, live)
+        if _bring_up(work, live, number) and number != away[-1][0]:
+            _try_to_serve(work, [*work.deployment.serving, live.container_ids[number - 1]])
+    _try_to_serve(work, live.container_ids)
+    if all(_runs(one) for _, one in _old(work, live)):
+        work.say(f"All containers of #{live.number} serve again")
+    else:
+        work.say(f"#{live.number} is not whole yet, Mist goes on trying")
+        want_back(work.app)
+    for new in _new(work):
+        keep_output(work.deployment.pk, new.id, planning.replica_of(new.labels))
+    if not work.begins_again and lifecycle.hold(live, owner=work.deployment.owner):
+        # Requests to new containers may take their time to end: nobody has to wait for that.
+        work.left_to = live
+        rest.pop_all()
+        return
+    for new in _new(work):
+        drain(work, work.deployment, new)
+    rest.close()
+
+
+# ------------------------------------------------------------------------------------ old ones
+
+
+def _see_the_other_mists_steps_done(work: Work, live: Deployment) -> None:
+    """Of one that was killed: what it wrote is taken up, and what it may have told to end, which
+    runs and is about to go, has ended."""
+    _try_to_serve(work, work.deployment.serving)
+    for _, one in _old(work, live):
+        if one is not None and one.status in UP and not _is_serving(work, one):
+            drain(work, live, one)
+            work.engine.containers.stop(one.id, timeout=planning.stop_seconds(live.app))
+
+
+def _bring_up(work: Work, live: Deployment, number: int) -> bool:
+    """Have an old container run, and answer; whether it does."""
+    try:
+        _start(work, live, number)
+    except EngineError as error:
+        logger.warning("App %s: %s", live.app, error.sentence)
+        work.say(f"Container {number} of #{live.number} is not back yet. {error.sentence}")
+        return False
+    app = changes.app_as_of(work.app, live.made_from)
+    patience = Deadline(planning.start_seconds(app))
+    while True:
+        check_stopping()
+        try:
+            container = work.engine.containers.inspect(live.container_ids[number - 1])
+            if container is not None and answers(work, live, app, container):
+                work.say(f"Container {number} of #{live.number} runs again")
+                return True
+        except EngineError as error:
+            logger.warning("App %s: %s", live.app, error.sentence)
+        if patience.remaining() <= 0:
+            work.say(f"Container {number} of #{live.number} was started and does not answer yet")
+            return False
+        time.sleep(LOOK_SECONDS)
+
+
+def _start(work: Work, live: Deployment, number: int) -> None:
+    """Raises `StartFailed`, `EngineUnavailable`."""
+    containers = work.engine.containers
+    one = containers.inspect(live.container_ids[number - 1])
+    if one is not None and one.status in UP:
+        return
+    try:
+        if one is None:
+            raise StartFailed("The container is gone.")
+        containers.resume(one.id)
+    except StartFailed:
+        start_again(live, number, one)
+
+
+# ------------------------------------------------------------------------------------ new ones
+
+
+def _make_room(work: Work, live: Deployment) -> None:
+    """Before one more is started: as many as usual run at the most."""
+    usual = max(int((work.deployment.roll or {})["of"]), len(live.container_ids))
+    while sum(_runs(one) for _, one in _old(work, live)) + len(_new(work)) > usual:
+        serving = work.deployment.serving
+        last = next((new for new in reversed(_new(work)) if new.id in serving), None)
+        if last is None:
+            return
+        check_stopping()
+        if not _try_to_serve(work, [one for one in serving if one != last.id]):
+            return
+        drain(work, work.deployment, last)
+        _remove(work, last)
+
+
+def _remove_those_nobody_visits(work: Work) -> None:
+    for new in _new(work):
+        if new.id not in work.deployment.serving:
+            if work.is_resumed:
+                # Who was killed may just have taken it out of traffic.
+                drain(work, work.deployment, new)
+            _remove(work, new)
+
+
+def _remove(work: Work, new: Container) -> None:
+    keep_output(work.deployment.pk, new.id, planning.replica_of(new.labels))
+    work.engine.containers.remove(new.id)
+
+
+# -------------------------------------------------------------------------------------- parts
+
+
+def _try_to_serve(work: Work, serving: list[str]) -> bool:
+    """As `serve`; False when the proxy did not take it up: it finds it when it is back."""
+    try:
+        serve(work, serving)
+        return True
+    except EngineError as error:
+        logger.warning("App %s: %s", work.app, error.sentence)
+        work.say(error.sentence)
+        return False
+
+
+def _old(work: Work, live: Deployment) -> list[tuple[int, Container | None]]:
+    found = enumerate(live.container_ids, 1)
+    return [(number, work.engine.containers.inspect(one)) for number, one in found]
+
+
+def _new(work: Work) -> list[Container]:
+    labels = planning.deployment_labels(work.deployment)
+    found = work.engine.containers.list(labels=labels)
+    return [one for one in found if not planning.is_command(one.labels)]
+
+
+def _runs(container: Container | None) -> bool:
+    return container is not None and container.status is ContainerStatus.RUNNING
+
+
+def _is_serving(work: Work, container: Container | None) -> bool:
+    return container is not None and _runs(container) and container.id in work.deployment.serving
