@@ -83,10 +83,10 @@ def issuing_if_known() -> acme.Issuing | None:
         return None
 
 
-def orders_to_tell(hosts: Iterable[str]) -> list[CertificateOrder]:
-    """Of those of the names that have no certificate yet, or whose renewal fails."""
-    found = CertificateOrder.objects.filter(host__in=set(hosts))
-    return list(found.exclude(state=State.ISSUED, kind=""))
+def orders_of(hosts: Iterable[str]) -> dict[str, CertificateOrder]:
+    """What stands in line, is asked for or was issued for these names, in one query."""
+    found = CertificateOrder.objects.filter(host__in=set(hosts)).order_by("host")
+    return {order.host: order for order in found}
 
 
 def troubled_orders(most: int) -> tuple[list[CertificateOrder], int]:

@@ -126,6 +126,16 @@ class CertificateOrder(models.Model):
         return words_for(self.kind)
 
     @property
+    def is_asked(self) -> bool:
+        """Whether routes of the name ask for it."""
+        return self.state in (self.State.WAITING, self.State.ISSUED)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether there is nothing to tell: it is there, and its renewal does not fail."""
+        return self.state == self.State.ISSUED and not self.kind
+
+    @property
     def tries_again(self) -> bool:
         return self.state == self.State.FAILED and self.next_at is not None
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django.conf import settings
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from apps.domains.acme import is_public_name, resolvers_for
+from apps.domains.acme import is_public_name, orders_of, resolvers_for
 from apps.domains.https import (
     Rules,
     State,
@@ -19,7 +19,8 @@ from apps.domains.https import (
     https_of,
     state_of,
 )
-from apps.domains.models import Certificate, Domain, ServedCertificate
+from apps.domains.models import Certificate, CertificateOrder, Domain, ServedCertificate
+from apps.engine.acme import HTTP_RESOLVER
 from apps.engine.certificates import covers
 from apps.engine.routes import Https
 from apps.projects.https_models import HttpsBy, Redirect, TlsMinimum
@@ -113,6 +114,13 @@ class Known:
     resolvers: Mapping[str, str]
     """Name → who gets an automatic certificate for it."""
     now: dt.datetime
+    orders: Mapping[str, CertificateOrder] = field(default_factory=dict)
+    """Name → how far its automatic certificate is; to show only."""
+
+    @property
+    def orders_to_tell(self) -> list[CertificateOrder]:
+        """Of names that have no certificate yet, or whose renewal fails."""
+        return [one for one in self.orders.values() if not one.is_settled]
 
     def wish(self, host: str, by: HttpsBy) -> Wish:
         if by == HttpsBy.AUTOMATIC:
@@ -137,8 +145,8 @@ class Known:
 
 
 def known_of(app: App, domains: Sequence[Domain], *, to_show: bool = False) -> Known:
-    """In at most five queries; in two `to_show` states, for which a certificate that may not be
-    served counts too: that it is not served is seen."""
+    """In at most seven queries; in three `to_show` states, for which a certificate that may not be
+    served counts too: that it is not served is seen. Then nothing is put in line either."""
     hosts = {app.host, *(one.host for one in domains)}
     served = {one.host: one for one in ServedCertificate.objects.filter(host__in=hosts)}
     wants_own = {HttpsBy.OWN} & {own_by(app), *(HttpsBy(one.https) for one in domains)}
@@ -155,7 +163,11 @@ def known_of(app: App, domains: Sequence[Domain], *, to_show: bool = False) -> K
     automatic = [one.host for one in domains if one.https == HttpsBy.AUTOMATIC]
     if own_by(app) == HttpsBy.AUTOMATIC:
         automatic.append(app.host)
-    return Known(served, certificates, strict, resolvers_for(automatic), timezone.now())
+    if not to_show:
+        return Known(served, certificates, strict, resolvers_for(automatic), timezone.now())
+    orders = orders_of(automatic)
+    asked = {host: HTTP_RESOLVER for host, order in orders.items() if order.is_asked}
+    return Known(served, certificates, strict, asked, timezone.now(), orders)
 
 
 def https_of_app(app: App, domains: Sequence[Domain]) -> dict[str, Https | None]:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from django.db.models import Q
 from django.utils import timezone
 
 from apps.deployments import events
@@ -20,13 +21,14 @@ from apps.deployments.traffic import publish_routes
 from apps.domains import acme_planning as planning
 from apps.domains.acme import acme_settings, base_wildcard, issuing, resolvers_for
 from apps.domains.acme_models import AcmeSettings, CertificateOrder, DnsAccount
-from apps.domains.models import Domain
+from apps.domains.models import Domain, ServedCertificate
 from apps.domains.selectors import certificate_hindrance, leads_here
 from apps.engine.acme import DNS_RESOLVER, LETS_ENCRYPT
 from apps.engine.acme_outcomes import Issued, Refusal, covers
 from apps.engine.connect import get_engine
 from apps.engine.errors import EngineError
 from apps.engine.name_state import CaaState
+from apps.engine.routes import WILD
 from apps.projects.models import App
 from apps.system.names import base_domain
 
@@ -120,7 +122,18 @@ def _take_up(now: dt.datetime) -> bool:
     for order in changed:
         if order.state == State.FAILED:
             _publish(order.host)
+        elif order.state == State.ISSUED:
+            _have_looked_at(order.host, now)
     return bool(changed)
+
+
+def _have_looked_at(host: str, now: dt.datetime) -> None:
+    """What is served for the name, or for those that the wildcard is for, is looked at next, and
+    visitors are sent on to HTTPS by what is seen."""
+    which = Q(host=host)
+    if host.startswith(WILD):
+        which |= Q(host__endswith=host.removeprefix("*"))
+    ServedCertificate.objects.filter(which).update(next_look_at=now)
 
 
 def _earliest(orders: Sequence[CertificateOrder], now: dt.datetime) -> dt.datetime:

@@ -15,7 +15,6 @@ from django.views.decorators.http import require_http_methods, require_POST
 from apps.accounts.models import User
 from apps.deployments.feeds import of_app
 from apps.domains import services
-from apps.domains.acme import orders_to_tell
 from apps.domains.cards import DnsCard, dns_cards
 from apps.domains.certificate_forms import CertificateForm, HttpsForm
 from apps.domains.certificates import Known, known_of, own_by
@@ -99,7 +98,7 @@ def domains_page(request: HttpRequest, app: App, **more: Any) -> HttpResponse:
         "rows": rows,
         "is_self_signed": any(one.kind == Kind.LOCAL for one in known.served.values()),
         "waiting_ports": waiting_ports(app) if any(one.port for one in domains) else (),
-        "certificates": orders_to_tell(row.dns.host for row in rows),
+        "certificates": known.orders_to_tell,
     }
     return render_page(request, "app_domains.html", context | more)
 

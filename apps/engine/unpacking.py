@@ -182,7 +182,7 @@ def _tar_entries(archive: IO[bytes], most: int) -> Iterator[Entry]:
         with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Member) as found:
             for member in found:
                 parts = parts_of(member.name)
-                if member.name and not parts:
+                if not parts:
                     continue
                 if member.isdir():
                     yield Entry(parts)

@@ -14,7 +14,7 @@ from pytest_django import Settings
 
 from apps.accounts.models import User
 from apps.deployments import reconciliation
-from apps.domains import serving
+from apps.domains import issuance, serving
 from apps.domains.certificate_services import (
     certificate_remove,
     certificate_save,
@@ -65,7 +65,9 @@ def seen(pair: KeyPair, trust: Trust = Trust.PUBLIC) -> Seen:
 
 
 def file_of(fake: FakeEngine, app: App) -> Any:
+    """With the names that stood in line asked for."""
     reconciliation.apply_wishes()
+    issuance.step()
     return fake.proxy.read_routes(str(app.pk))
 
 
