@@ -7,6 +7,7 @@ import enum
 import socket
 import ssl
 from dataclasses import dataclass
+from pathlib import Path
 
 from cryptography import x509
 
@@ -42,10 +43,10 @@ class Seen:
     """Why nobody vouches for it, in words."""
 
 
-def look(where: tuple[str, int], *, host: str, root: str = "") -> Seen | None:
+def look(where: tuple[str, int], *, host: str, root: str = "", ca_file: str = "") -> Seen | None:
     """What is served at `where` for `host`; for a wildcard, for some name below it. None while
     there is no certificate but the one that Traefik makes for itself. `root` is that of this Mist's
-    own authority, as PEM.
+    own authority, as PEM; `ca_file` has those that count as known besides, where it is there.
 
     Raises `ProxyUnavailable` when nobody answers there.
     """
@@ -60,13 +61,25 @@ def look(where: tuple[str, int], *, host: str, root: str = "") -> Seen | None:
     leaf = x509.load_der_x509_certificate(der)
     if called(leaf.subject) == _DEFAULT:
         return None
-    trust, problem = Trust.PUBLIC, _problem(where, name, ssl.create_default_context())
+    trust, problem = Trust.PUBLIC, _problem(where, name, _known(ca_file))
     if problem and root and not _problem(where, name, ssl.create_default_context(cadata=root)):
         trust, problem = Trust.LOCAL, ""
     facts = facts_of(leaf)
     if problem:
         trust, problem = Trust.NONE, _in_words(facts, name, problem)
     return Seen(facts, protocol, trust, problem)
+
+
+def _known(ca_file: str) -> ssl.SSLContext:
+    """The machine's own authorities, and those of the file."""
+    context = ssl.create_default_context()
+    try:
+        if ca_file and Path(ca_file).is_file():
+            context.load_verify_locations(ca_file)
+    except ssl.SSLError:
+        # The doctor says that there is no certificate in it.
+        pass
+    return context
 
 
 def _problem(where: tuple[str, int], name: str, context: ssl.SSLContext) -> str:

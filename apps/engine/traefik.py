@@ -248,7 +248,7 @@ class Traefik:
     def look_at_certificate(self, host: str, *, root: str = "") -> Seen | None:
         own = public_address(self._config).strip("[]") or LOOPBACK
         where = (self._config.proxy_host or own, self._config.https_port)
-        return look(where, host=host, root=root)
+        return look(where, host=host, root=root, ca_file=self._config.acme_ca_file)
 
     def wait_for_route(
         self, *, router: str, service: str, deadline: Deadline, servers: int = 1

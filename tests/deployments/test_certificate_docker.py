@@ -12,7 +12,7 @@ import pytest
 from pytest_django import Settings
 
 from apps.deployments import reconciliation
-from apps.domains import issuance
+from apps.domains import issuance, serving
 from apps.domains.acme_models import AcmeSettings, CertificateOrder
 from apps.domains.acme_services import acme_save, certificate_retry, dns_account_save
 from apps.domains.services import domain_add
@@ -117,6 +117,22 @@ def test_a_name_added_to_a_live_app_has_a_certificate_within_seconds(here: Certi
     assert visitors.failures == [] and visitors.answers
     assert took < 30, took
     assert here.issuer.orders() == 1
+
+
+def test_visitors_are_sent_on_once_the_certificate_is_served(here: Certified) -> None:
+    with here.issuer.ca_file.open("ab") as known:
+        known.write(here.issuer.root())
+    here.add("shop.example.com")
+    serving.settle()
+    reconciliation.apply_wishes()
+    wait_until(lambda: here.world.get("shop.example.com")[0] == 200, "plain HTTP")
+    here.until_issued("shop.example.com")
+    serving.look_at_due()
+    reconciliation.apply_wishes()
+    wait_until(lambda: here.world.get("shop.example.com")[0] in (301, 302), "the redirect")
+    domain = here.app.domains.get()
+    assert domain.sends_on and domain.url.startswith("https://")
+    assert here.world.get(here.app.host)[0] == 200
 
 
 def test_names_are_proven_by_tls_where_that_is_chosen(here: Certified) -> None:
