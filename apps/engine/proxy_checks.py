@@ -23,7 +23,7 @@ SPOKEN: tuple[tuple[Version, Version, Version | None], ...] = (
 )
 """From which version on Traefik speaks which versions of the engine's API: measured with 3.6.0,
 3.6.2, 3.7.0 and 3.7.15, which ends at 1.56. A newer one may know more."""
-KNOWN_GOOD = ((3, 7), (4,))
+KNOWN_GOOD = ((3, 7, 12), (4,))
 """From, and below."""
 AGAIN_SECONDS = 1.0
 MOST = 5
@@ -60,7 +60,7 @@ def numbers(text: str) -> Version:
 def check_version(version: str, *, in_container: bool) -> Check:
     name, found = "Traefik's version", numbers(version)
     hint = (
-        "Set MIST_TRAEFIK_IMAGE=traefik:v3.7, then run docker compose up --detach."
+        "Set MIST_TRAEFIK_IMAGE=traefik:v3.7.15, then run docker compose up --detach."
         if in_container
         else "Run ./mist down --proxy, then ./mist up: it starts the one that Mist is made for."
     )
@@ -69,7 +69,7 @@ def check_version(version: str, *, in_container: bool) -> Check:
     if found < NEGOTIATES:
         return Check(name, False, f"{version} is too old: it fails with Docker 29", hint)
     if found < KNOWN_GOOD[0]:
-        return Check(name, False, f"{version} is older than Mist is made for (3.7)", hint, False)
+        return Check(name, False, f"{version} is older than Mist is made for (3.7.12)", hint, False)
     if found >= KNOWN_GOOD[1]:
         return Check(name, False, f"{version} is newer than Mist knows (3.7)", hint, needed=False)
     return Check(name, True, version)

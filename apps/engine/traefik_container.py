@@ -30,6 +30,8 @@ _DASHBOARD = """
   # Mist's own pages: any number of containers, of which one may go at any time.
   dashboard:
     address: ":{port}"
+    http:
+      aliasHeadersStrategy: delete
     transport:
       respondingTimeouts:
         readTimeout: 0s

@@ -93,7 +93,8 @@ def test_where_all_is_well_each_check_says_so(engine: FakeEngine) -> None:
 @pytest.mark.parametrize(
     ("version", "ok", "needed", "says"),
     [
-        ("3.7.0", True, True, "3.7.0"),
+        ("3.7.12", True, True, "3.7.12"),
+        ("3.7.11", False, False, "3.7.11 is older than Mist is made for"),
         ("v3.7.15", True, True, "v3.7.15"),
         ("3.9.1", True, True, "3.9.1"),
         ("3.6.0", False, True, "3.6.0 is too old: it fails with Docker 29"),
