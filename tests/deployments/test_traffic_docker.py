@@ -164,7 +164,7 @@ def test_headers_are_added_replaced_and_taken_away_as_they_are_written(
 def test_no_visitor_says_in_another_spelling_what_is_the_proxys_to_say(
     world: World, app: App
 ) -> None:
-    sent = {"X.Forwarded.For": "192.0.2.66", "X-Fine": "yes"}
+    sent: dict[str, Any] = {"X.Forwarded.For": "192.0.2.66", "X-Fine": "yes"}
     seen = json.loads(ask(world, app.host, **sent).body)["headers"]
     assert "192.0.2.66" not in json.dumps(seen) and seen["X-Fine"] == "yes"
 
