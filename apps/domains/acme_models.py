@@ -131,9 +131,10 @@ class CertificateOrder(models.Model):
         return self.state in (self.State.WAITING, self.State.ISSUED)
 
     @property
-    def is_settled(self) -> bool:
-        """Whether there is nothing to tell: it is there, and its renewal does not fail."""
-        return self.state == self.State.ISSUED and not self.kind
+    def is_in_trouble(self) -> bool:
+        """Whether it was refused, or is there and its renewal fails."""
+        is_there = self.state == self.State.ISSUED
+        return self.state == self.State.FAILED or (is_there and bool(self.kind))
 
     @property
     def tries_again(self) -> bool:

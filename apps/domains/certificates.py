@@ -119,8 +119,8 @@ class Known:
 
     @property
     def orders_to_tell(self) -> list[CertificateOrder]:
-        """Of names that have no certificate yet, or whose renewal fails."""
-        return [one for one in self.orders.values() if not one.is_settled]
+        """Of names that were refused a certificate, or whose renewal fails."""
+        return [one for one in self.orders.values() if one.is_in_trouble]
 
     def wish(self, host: str, by: HttpsBy) -> Wish:
         if by == HttpsBy.AUTOMATIC:
@@ -140,8 +140,8 @@ class Known:
         return https_of(self.wish(host, by), served=served, rules=rules, now=self.now)
 
     def state(self, host: str, by: HttpsBy) -> State:
-        served = self.served.get(host)
-        return state_of(self.wish(host, by), served=served, host=host, now=self.now)
+        served, order = self.served.get(host), self.orders.get(host)
+        return state_of(self.wish(host, by), served=served, host=host, now=self.now, order=order)
 
 
 def known_of(app: App, domains: Sequence[Domain], *, to_show: bool = False) -> Known:

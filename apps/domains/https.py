@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from apps.domains.acme import is_public_name
 from apps.domains.certificate_models import WARNING
-from apps.domains.models import ServedCertificate
+from apps.domains.models import CertificateOrder, ServedCertificate
 from apps.engine.certificates import listed
 from apps.engine.routes import WILD, Https
 from apps.engine.tls_files import MODERN
@@ -103,7 +103,15 @@ class State:
         return self.tone in ("waiting", "error")
 
 
-def state_of(wish: Wish, *, served: ServedCertificate | None, host: str, now: dt.datetime) -> State:
+def state_of(
+    wish: Wish,
+    *,
+    served: ServedCertificate | None,
+    host: str,
+    now: dt.datetime,
+    order: CertificateOrder | None = None,
+) -> State:
+    """`order` is how far an automatic certificate is, where that is known."""
     if wish.by == HttpsBy.OFF:
         return State("Plain HTTP", "none", "HTTPS is off")
     if served is not None and is_served(wish, served, now):
@@ -112,6 +120,10 @@ def state_of(wish: Wish, *, served: ServedCertificate | None, host: str, now: dt
         return State(f"Ended {day(served.not_after, now)}", "error", *_successor(wish))
     if served is not None and served.kind == Kind.BAD:
         return State("Certificate not valid", "error", served.problem, wish.by == HttpsBy.OWN)
+    if wish.by == HttpsBy.AUTOMATIC and not wish.resolver and order is not None:
+        if order.state == CertificateOrder.State.FAILED:
+            return State("No certificate", "error", "Below is why; plain HTTP works meanwhile")
+        return State("In line for a certificate", "none", "Asked for when its DNS leads here")
     return _coming(wish, served, host, now)
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.domains.https import Rules, Wish, https_of, state_of
-from apps.domains.models import ServedCertificate
+from apps.domains.models import CertificateOrder, ServedCertificate
 from apps.engine.routes import Https
 from apps.projects.https_models import HttpsBy, Redirect
 
@@ -147,6 +147,18 @@ def test_the_words_say_what_is_so(
 ) -> None:
     state = state_of(wish, served=seen, host=host, now=NOW)
     assert (state.word, state.tone) == (word, tone)
+
+
+@pytest.mark.parametrize(
+    ("state", "word", "tone"),
+    [("queued", "In line for a certificate", "none"), ("failed", "No certificate", "error")],
+)
+def test_where_nobody_is_asked_now_the_words_say_why(state: str, word: str, tone: str) -> None:
+    order = CertificateOrder(host="a.shop", state=state)
+    said = state_of(PAUSED, served=None, host="a.shop", now=NOW, order=order)
+    assert (said.word, said.tone) == (word, tone)
+    # What is served all the same is what counts.
+    assert state_of(PAUSED, served=PUBLIC, host="a.shop", now=NOW, order=order).tone == "valid"
 
 
 def test_there_are_words_for_everything() -> None:
