@@ -170,7 +170,7 @@ def test_a_running_app_is_stopped_started_restarted_renamed_and_deleted(
     assert (world.containers(), world.images(), world.networks()) == ([], [], [])
     assert world.get("shop.example.com")[0] == 404
     assert not list((data_dir / "repos").glob("*")) and not list((data_dir / "logs").glob("*"))
-    assert not list((data_dir / "traefik" / "dynamic").glob("*"))
+    assert not list((data_dir / "traefik" / "dynamic").glob("app-*"))
 
 
 def test_apps_of_other_projects_cannot_be_reached(world: World) -> None:
