@@ -270,7 +270,7 @@ def _hear(app: App, by: User) -> None:
     """What a Git host told, and what else may deploy."""
     webhook = webhook_secret_make(project=app.project, kind="github", by=by).webhook
     github_app = GitHubApp.objects.create(name="Mist", app_id=1, slug="mist", public_id="p")
-    Installation.objects.create(github_app=github_app, installation_id=1, account="halden")
+    Installation.objects.create(github_app=github_app, installation_id=1, account="corner-shop")
     outcome = Delivery.Outcome
     of_webhook = Origin(webhook=webhook)
 

@@ -76,12 +76,13 @@ def make_app(page: Page, github: GitHubHost) -> list[str]:
 
 
 def install(page: Page) -> list[str]:
-    page.get_by_role("link", name="Install on GitHub").click()
+    page.get_by_role("link", name="Install Mist of Halden on GitHub").click()
     page.get_by_text("is installed in 1 account").wait_for()
-    page.get_by_label("shop", exact=True).check()
+    installed = page.get_by_role("form", name="halden")
+    installed.get_by_label("shop", exact=True).check()
     page.get_by_role("button", name="Save projects of halden").click()
     page.get_by_text("Who uses halden was saved").wait_for()
-    assert page.get_by_label("shop", exact=True).is_checked()
+    assert installed.get_by_label("shop", exact=True).is_checked()
     return in_looks(page, "github-installed", LOOKS)
 
 
