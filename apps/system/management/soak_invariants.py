@@ -128,8 +128,12 @@ def _disk_leaks() -> Iterator[str]:
         if mirror.name not in apps:
             yield f"mirror {mirror.name}"
     for routes in (folder / "traefik" / "dynamic").glob("*"):
-        if routes.stem.removeprefix("app-") not in apps:
+        is_shared = routes.stem == "mist" or routes.stem.startswith("mist-")
+        if not is_shared and routes.stem.removeprefix("app-") not in apps:
             yield f"route file {routes.name}"
+    for passwords in (folder / "traefik" / "passwords").glob("*"):
+        if passwords.name.partition("-")[0] not in apps:
+            yield f"passwords {passwords.name}"
     for scratch in (folder / "traefik" / "new").glob("*"):
         yield f"unfinished route file {scratch.name}"
     yield from (f"process {words}" for words in helpers_of(folder))
