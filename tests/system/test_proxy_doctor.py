@@ -34,7 +34,7 @@ def test_it_finds_nothing_until_something_is_wrong(tmp_path: Path) -> None:
         mist.run("demo", "--no-open")
         found = checks(mist)
         assert all(ok for ok, _ in found.values()), found
-        assert found["Traefik's routes"][1] == "4 in 2 files, all taken up"
+        assert found["Traefik's routes"][1] == "4 in 3 files, all taken up"
         assert found["Traefik and apps"][1] == "apps of 1 project are reached"
         assert "Docker" in found["Traefik and the engine"][1]
 
