@@ -20,15 +20,10 @@ NOT_PUBLIC = frozenset({"localhost", "local", "internal", "test", "example", "in
 State = CertificateOrder.State
 
 
-def resolver_for(host: str) -> str:
-    """Which of Traefik's resolvers shall get a certificate for the name or wildcard; empty while
-    none should be asked for. What was never asked for stands in line from now on: it is empty
-    until its turn has come, and again for a while after each failure."""
-    return resolvers_for([host])[host]
-
-
 def resolvers_for(hosts: Iterable[str]) -> dict[str, str]:
-    """As `resolver_for`, for all of them at once, with four queries at the most."""
+    """Name or wildcard → which of Traefik's resolvers shall get its certificate, empty while none
+    should be asked for, in four queries at the most. What was never asked for stands in line from
+    now on: it is empty until its turn has come, and again for a while after each failure."""
     wanted = list(hosts)
     row = acme_settings()
     accounts = list(DnsAccount.objects.defer("variables")) if row.is_on else []

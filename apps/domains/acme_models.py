@@ -135,12 +135,3 @@ class CertificateOrder(models.Model):
         """Whether it was refused, or is there and its renewal fails."""
         is_there = self.state == self.State.ISSUED
         return self.state == self.State.FAILED or (is_there and bool(self.kind))
-
-    @property
-    def tries_again(self) -> bool:
-        return self.state == self.State.FAILED and self.next_at is not None
-
-    @property
-    def is_served(self) -> bool:
-        """Whether Traefik holds a certificate that is still valid."""
-        return self.ends_at is not None and self.ends_at > timezone.now()

@@ -226,7 +226,10 @@ def _fixed(check: NameCheck, advice: Advice) -> Advice:
     create = [Record(_kind(one), name, one) for one in check.expected if one not in right]
     text = advice.todo
     if not check.expected:
-        text = f"{text} Point it at this server's public address, which Mist does not know."
+        text = (
+            f"{text} Point it at this server's public address. Mist does not know it: whoever runs "
+            "this server names it in MIST_PUBLIC_ADDRESSES, and Mist shows the records to create."
+        )
     if check.ttl > 60:
         text = f"{text} DNS servers may repeat the old answer for {_span(check.ttl)}."
     return replace(advice, todo=text, create=tuple(create), remove=tuple(remove))

@@ -6,10 +6,11 @@ import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from apps.engine.base import Containers, Engine, Proxy
+from apps.engine.base import Containers, Engine
 from apps.engine.data import Container, ContainerStatus, EngineInfo
 from apps.engine.errors import EngineError
 from apps.engine.host import Check
+from apps.engine.proxy import Proxy
 from apps.engine.proxy_state import ProxyState, RouteProblem, route_problems
 
 Version = tuple[int, ...]

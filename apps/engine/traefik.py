@@ -41,7 +41,7 @@ DRAIN_POLL_SECONDS = 0.25
 
 
 class Traefik:
-    """Implements `base.Proxy`. One per instance, found again by its pid file."""
+    """Implements `proxy.Proxy`. One per instance, found again by its pid file."""
 
     def __init__(self, config: EngineConfig) -> None:
         self._config = config

@@ -40,7 +40,7 @@ _DASHBOARD = """
 
 
 class ContainerTraefik(Traefik):
-    """Implements `base.Proxy`. What only Traefik's own network shows (who is connected, whether a
+    """Implements `proxy.Proxy`. What only Traefik's own network shows (who is connected, whether a
     port answers) is asked inside its container."""
 
     def __init__(self, config: EngineConfig) -> None:

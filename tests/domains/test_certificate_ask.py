@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
-from apps.domains.acme import base_wildcard, issuing, resolver_for, resolvers_for
+from apps.domains.acme import base_wildcard, issuing, resolvers_for
 from apps.domains.acme_models import AcmeSettings, CertificateOrder, DnsAccount
 from apps.engine.acme import LETS_ENCRYPT, LETS_ENCRYPT_STAGING
 
@@ -26,6 +26,10 @@ def account(zones: str = "", **fields: Any) -> DnsAccount:
     made.values = {"CF_DNS_API_TOKEN": "sesame-open"}
     made.save()
     return made
+
+
+def resolver_for(host: str) -> str:
+    return resolvers_for([host])[host]
 
 
 def turn_of(host: str, state: str = State.WAITING) -> str:
