@@ -258,7 +258,8 @@ def _as_wanted(
         elif app.observed != App.Observed.STOPPED:
             yield f"{app} is stopped and called {app.observed}"
         return
-    if container is not None and container.id in known.paused:
+    if known.paused & set(live.container_ids):
+        # It stays so until whoever paused it takes that back, and the app says so.
         return
     if live.image in known.lost_images and container is None:
         # Built again once, which may fail: then the app says so.
