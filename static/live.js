@@ -5,6 +5,7 @@
   const WAIT_FIRST = 500; // Milliseconds before connecting again; doubled each time.
   const WAIT_MOST = 15000;
   const POLL_EVERY = 2000; // While there is no WebSocket.
+  const WAIT_ANSWER = 15000; // For the answer to a form, when the page is found to be gone meanwhile.
   const LOST_AFTER = 2500; // Before the page says that it has lost Mist.
   const GONE = 4404; // What the page shows is gone, or not for this person any more.
   const place = document.querySelector("[data-live]");
@@ -112,15 +113,22 @@
     lost.hidden = false;
   };
 
-  // ------------------------------------------------------------------------------------- polling
+  // ---------------------------------------------------------------------------------------- gone
 
   const address = place.dataset.live;
+  let leaving = false;
+  addEventListener("beforeunload", () => { leaving = true; });
+  // Logged out, or what the page shows is gone: the server says which. A form that is on its way
+  // may be what ended it, and its answer says more. Never a reload, which would send a form again.
+  const gone = () => setTimeout(() => location.replace(address), leaving ? WAIT_ANSWER : 0);
+
+  // ------------------------------------------------------------------------------------- polling
+
   const poll = async () => {
     const headers = { "HX-Request": "true" };
     const answer = await fetch(address, { headers, redirect: "manual" });
-    // Logged out, or what the page shows is gone: the server says which.
     if (answer.status === 404 || answer.headers.has("HX-Redirect") || answer.type === "opaqueredirect") {
-      location.reload();
+      gone();
       return;
     }
     if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
@@ -174,7 +182,7 @@
     });
     socket.addEventListener("close", (event) => {
       if (event.code === GONE) {
-        location.reload();
+        gone();
         return;
       }
       if (wasOpen) known = Date.now();

@@ -6,7 +6,7 @@ import re
 
 import docker
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from tests.machine.live import LiveMist
 
@@ -118,3 +118,22 @@ def test_an_app_that_is_deleted_is_gone_from_open_pages(inside: Page, mist: Live
     inside.goto(mist.url + APP)
     mist.run("app_delete", "demo/hello", "--yes")
     expect(inside.get_by_text("This page is not here")).to_be_visible()
+
+
+def test_whoever_deletes_an_app_gets_the_answer_to_that_and_not_the_news_that_it_is_gone(
+    inside: Page, mist: LiveMist
+) -> None:
+    def answer_late(route: Route) -> None:
+        answer = route.fetch(max_redirects=0)
+        inside.wait_for_timeout(2000)  # Long enough for every open page to hear of it.
+        route.fulfill(response=answer)
+
+    inside.goto(f"{mist.url}{APP}settings/")
+    inside.get_by_label(re.compile("demo/hello")).fill("demo/other")
+    inside.get_by_role("button", name="Delete hello").click()
+    expect(inside.locator("#delete").get_by_role("alert")).to_be_visible()
+    inside.route("**/delete/", answer_late)
+    inside.get_by_label(re.compile("demo/hello")).fill("demo/hello")
+    inside.get_by_role("button", name="Delete hello").click()
+    expect(inside).to_have_url(re.compile("/projects/demo/$"))
+    expect(inside.get_by_text("demo/hello was deleted")).to_be_visible()

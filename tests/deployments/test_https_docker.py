@@ -91,7 +91,7 @@ def test_an_uploaded_one_is_served_for_its_name_and_no_other(
     domain_add(app=two, host="other.example.com", https=HttpsBy.OWN, created_by=None)
     settle()
     assert "None of this project is for this name" in page(client, one)
-    assert plain(world, HOST) == (200, "")
+    wait_until(lambda: plain(world, HOST) == (200, ""), "its route by plain HTTP")
     mine = bring(one, HOST)
     assert plain(world, HOST) == (200, "")
     settle()
