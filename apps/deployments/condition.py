@@ -30,14 +30,19 @@ def repair(app: App, container: Container | None) -> Repair:
         return Repair.STOP if container is not None and container.status in up else Repair.NOTHING
     if container is None:
         return Repair.REPLACE
-    if container.status is ContainerStatus.RUNNING:
-        reached = container.addresses.get(network_name(app.project))
-        return Repair.NOTHING if reached else Repair.REPLACE
+    if is_cut_off(app, container):
+        return Repair.REPLACE
     if container.status in up or container.status is ContainerStatus.REMOVING:
         return Repair.NOTHING
     if stays_down(container) and not app.restart_requested:
         return Repair.NOTHING
     return Repair.RESUME
+
+
+def is_cut_off(app: App, container: Container) -> bool:
+    """Whether it runs where nobody reaches it: its project's network was removed by hand."""
+    runs = container.status is ContainerStatus.RUNNING
+    return runs and not container.addresses.get(network_name(app.project))
 
 
 def stays_down(container: Container) -> bool:

@@ -11,7 +11,7 @@ import logging
 import time
 from contextlib import ExitStack
 
-from apps.deployments import changes, lifecycle, planning
+from apps.deployments import changes, condition, lifecycle, planning
 from apps.deployments.archive import keep_output
 from apps.deployments.checking import answers
 from apps.deployments.models import Deployment
@@ -109,11 +109,12 @@ def _start(work: Work, live: Deployment, number: int) -> None:
     """Raises `StartFailed`, `EngineUnavailable`."""
     containers = work.engine.containers
     one = containers.inspect(live.container_ids[number - 1])
-    if one is not None and one.status in UP:
+    cut_off = one is not None and condition.is_cut_off(live.app, one)
+    if one is not None and one.status in UP and not cut_off:
         return
     try:
-        if one is None:
-            raise StartFailed("The container is gone.")
+        if one is None or cut_off:
+            raise StartFailed("The container is gone, or nobody reaches it.")
         containers.resume(one.id)
     except StartFailed:
         start_again(live, number, one)
@@ -181,4 +182,6 @@ def _runs(container: Container | None) -> bool:
 
 
 def _is_serving(work: Work, container: Container | None) -> bool:
-    return container is not None and _runs(container) and container.id in work.deployment.serving
+    if container is None or condition.is_cut_off(work.app, container):
+        return False
+    return _runs(container) and container.id in work.deployment.serving

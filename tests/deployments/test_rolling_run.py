@@ -10,7 +10,7 @@ import pytest
 from django.test import Client
 
 from apps.accounts.models import User
-from apps.deployments import observation, pipeline, reconciliation, work
+from apps.deployments import observation, pipeline, planning, reconciliation, work
 from apps.deployments.logs import log_path, plain_text
 from apps.deployments.models import Deployment, Status
 from apps.deployments.rolls import old_to_keep
@@ -232,6 +232,20 @@ def test_an_old_one_that_is_gone_is_made_anew(fake: FakeEngine, three: App) -> N
     again = Deployment.objects.get(pk=first.pk)
     assert again.container_ids[0] != first.container_ids[0]
     at_rest(fake, first)
+
+
+def test_old_ones_that_lost_their_network_are_made_anew(fake: FakeEngine, three: App) -> None:
+    first = deploy(three)
+
+    def cut_off() -> None:
+        fake.containers.lose_networks()
+        raise StartFailed("No.")
+
+    fail_at(fake, 2, "start", cut_off)
+    assert deploy(three).status == Status.FAILED
+    at_rest(fake, first)
+    network = planning.network_name(three.project)
+    assert all(one.addresses.get(network) for one in fake.containers.all.values())
 
 
 def test_one_that_cannot_come_back_now_is_tried_until_it_does(fake: FakeEngine, three: App) -> None:
