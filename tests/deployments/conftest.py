@@ -13,6 +13,7 @@ from apps.deployments import checking, rolls, work
 from apps.engine.bench import free_ports
 from apps.engine.connect import get_engine
 from apps.engine.data import EngineConfig
+from apps.projects.models import App
 from apps.projects.services import project_create
 from tests.engine.git_host import serve_git
 from tests.machine.world import World, unique_instance
@@ -24,6 +25,15 @@ def docker_client() -> Iterator[docker.DockerClient]:
     made = docker.from_env()
     yield made
     made.close()
+
+
+@pytest.fixture
+def three(web: App) -> Iterator[App]:
+    """The app with three containers."""
+    web.replicas = 3
+    web.save()
+    yield web
+    work.stopping.clear()
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from django.test import Client
 
 from apps.accounts.models import User
@@ -19,13 +18,6 @@ from apps.projects.models import App
 from tests.deployments.test_deployment_run import deploy
 
 LOGS = "/projects/shop/apps/web/logs/"
-
-
-@pytest.fixture
-def three(web: App) -> App:
-    web.replicas = 3
-    web.save()
-    return web
 
 
 def names(fake: FakeEngine) -> list[str]:
