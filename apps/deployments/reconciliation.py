@@ -196,9 +196,11 @@ def restore_routes() -> None:
         except EngineError as error:
             # A full disk, for example: what is there stays, and all else is set right.
             logger.warning("The routes of %s: %s", app, error.sentence)
-    known = {str(pk) for pk in App.objects.values_list("pk", flat=True)}
     proxy = get_engine().proxy
-    for name in proxy.routed_apps():
+    # In this order: an app that is made and routed in between is in the second, not in the first.
+    routed = proxy.routed_apps()
+    known = {str(pk) for pk in App.objects.values_list("pk", flat=True)}
+    for name in routed:
         if name not in known:
             logger.warning("Removing the routes of app %s, which does not exist", name)
             proxy.remove_routes(name)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from apps.accounts.models import User
 from apps.deployments import lifecycle, pipeline, reconciliation
 from apps.deployments.models import Deployment, Status
 from apps.deployments.services import app_delete, deployment_cancel, deployment_request
 from apps.deployments.tasks import claim_next
 from apps.engine.fake import FakeEngine
 from apps.projects.models import App
+from apps.projects.services import app_create
 from tests.deployments.test_deployment_run import deploy, serving
 
 
@@ -54,3 +56,21 @@ def test_an_app_is_deleted_only_after_its_old_version_has_gone(fake: FakeEngine,
     pipeline.retire(claimed)
     reconciliation.apply_wishes()
     assert not App.objects.exists() and fake.containers.all == {}
+
+
+def test_an_app_that_comes_while_routes_are_looked_through_keeps_its_own(
+    fake: FakeEngine, web: App, alice: User
+) -> None:
+    def arrive() -> None:
+        new = app_create(
+            project=web.project,
+            slug="new",
+            repository="https://git.example.com/shop/new.git",
+            created_by=alice,
+            port=8000,
+        )
+        assert deploy(new).status == Status.LIVE
+
+    fake.proxy.fail("routed_apps", arrive)
+    reconciliation.restore_routes()
+    assert serving(fake, App.objects.get(slug="new"))
