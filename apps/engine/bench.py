@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import psutil
@@ -14,17 +16,21 @@ import psutil
 from apps.engine.build import find_buildkit
 from apps.engine.errors import HostProblem
 
+_PORTS = range(20_000, 32_768)
+"""Below those that Linux gives by itself; a browser refuses none of them."""
+
 
 def free_ports(count: int) -> list[int]:
-    """TCP ports of 127.0.0.1 that nobody uses now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+    """TCP ports of 127.0.0.1 that nobody uses now, and that the kernel gives nobody by chance until
+    they are used: neither to connections nor to who asks for any port."""
+    found: list[int] = []
+    with ExitStack() as held:
+        while len(found) < count:
+            one = held.enter_context(socket.socket())
+            with suppress(OSError):
+                one.bind(("127.0.0.1", secrets.choice(_PORTS)))
+                found.append(int(one.getsockname()[1]))
+    return found
 
 
 def run_program(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> str:
