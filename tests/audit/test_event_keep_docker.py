@@ -38,7 +38,7 @@ def postgresql() -> Iterator[str]:
     )  # fmt: skip
     try:
         url = f"postgres://mist:{PASSWORD}@127.0.0.1:{port}/mist"
-        until = time.monotonic() + 60
+        until = time.monotonic() + 180
         while True:
             try:
                 psycopg.connect(
@@ -61,7 +61,7 @@ def test_the_trail_keeps_its_promises_on_postgresql(postgresql: str) -> None:
         env={**os.environ, "TEST_DATABASE_URL": postgresql},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1200,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.browser.desk import desk_browser
 from tests.engine.git_host import GitHost, serve_git
@@ -23,6 +23,8 @@ FLAGS = [
     "--disable-sync",
 ]
 Shoot = Callable[[Page, str], None]
+# Playwright's own five seconds are short where something else is at work.
+expect.set_options(timeout=30_000)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +52,7 @@ def page(context: BrowserContext) -> Page:
 
 @pytest.fixture
 def mist(tmp_path: Path) -> Iterator[LiveMist]:
-    with live_mist(tmp_path / "data", MIST_HEALTH_TIMEOUT="15") as found:
+    with live_mist(tmp_path / "data", MIST_HEALTH_TIMEOUT="60") as found:
         yield found
 
 

@@ -15,7 +15,7 @@ def desk_browser(chromium: Browser) -> Iterator[BrowserContext]:
     context = chromium.new_context(
         viewport={"width": 1440, "height": 900}, color_scheme="light", reduced_motion="reduce"
     )
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(60_000)
     complaints: list[str] = []
 
     def complain(text: str) -> None:

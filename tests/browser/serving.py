@@ -16,7 +16,7 @@ from apps.engine.bench import free_ports
 from tests.machine.live import ROOT
 
 PASSWORD = "correct-horse-battery"
-WAIT_SECONDS = 30.0
+WAIT_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def serve_pages(
         **settings,
     }
     words = ["-m", "tests.browser.fill", *([] if filled else ["--empty"])]
-    subprocess.run([sys.executable, *words], cwd=ROOT, env=env, check=True, timeout=120)
+    subprocess.run([sys.executable, *words], cwd=ROOT, env=env, check=True, timeout=600)
     with (folder / "serve.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "manage.py", "serve"], cwd=ROOT, env=env, stdout=log, stderr=log
@@ -67,7 +67,7 @@ def _wait(pages: Pages, process: subprocess.Popen[bytes]) -> None:
     until = time.monotonic() + WAIT_SECONDS
     while True:
         try:
-            urllib.request.urlopen(f"{pages.url}/healthz/", timeout=2).close()
+            urllib.request.urlopen(f"{pages.url}/healthz/", timeout=10).close()
             return
         except OSError:  # a slow machine answers late, too
             alive = process.poll() is None and time.monotonic() < until

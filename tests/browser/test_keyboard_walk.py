@@ -40,7 +40,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
 @pytest.fixture
 def desk(chromium: Browser) -> Iterator[BrowserContext]:
     context = chromium.new_context(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(60_000)
     yield context
     context.close()
 

@@ -99,7 +99,7 @@ def test_a_lost_mist_is_said_quietly_and_caught_up_with(inside: Page, mist: Live
     expect(banner).to_contain_text("Connection lost")
     pause_container(mist)
     mist.run("up", "--detach")
-    expect(banner).to_be_hidden(timeout=30_000)
+    expect(banner).to_be_hidden(timeout=60_000)
     expect(inside.locator(".page-head .status")).to_have_text("Unhealthy")
 
 

@@ -81,7 +81,7 @@ def numbers_of_page(page: Page) -> list[int]:
     return found
 
 
-def until(page: Page, expression: str, seconds: float = 20) -> None:
+def until(page: Page, expression: str, seconds: float = 60) -> None:
     """Wait in small steps: Playwright's own waiting evaluates strings, which the page forbids, and
     a socket on its way through the test needs its turn."""
     for _ in range(int(seconds * 20)):
@@ -117,7 +117,9 @@ def test_two_windows_see_a_build_to_the_byte_though_one_loses_its_connection(
             cut.wait_for_timeout(50)
     assert len(routes) >= 3
     for page in (inside, cut):
-        expect(page.locator("#deployment-state .status").first).to_have_text("Live", timeout=60_000)
+        expect(page.locator("#deployment-state .status").first).to_have_text(
+            "Live", timeout=180_000
+        )
         expect(page.locator("[data-log-state]")).to_have_text("Ended")
     wanted = lines_of_file(mist)
     assert len(wanted) > LINES

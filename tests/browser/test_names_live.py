@@ -15,7 +15,7 @@ from tests.machine.dns_host import DnsHost, serve_dns
 
 pytestmark = pytest.mark.browser
 WEB = "/projects/shop/apps/web"
-PATIENCE = 20_000
+PATIENCE = 60_000
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ def origin(git_host: GitHost) -> Origin:
 def plain(chromium: Browser) -> Iterator[BrowserContext]:
     """A browser without scripts."""
     context = chromium.new_context(java_script_enabled=False)
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(60_000)
     yield context
     context.close()
 
@@ -84,7 +84,7 @@ def deploy(page: Page, mist: LiveMist) -> None:
     expect(page).to_have_url(re.compile(r"/deployments/\d+/$"))
 
 
-def head_status(page: Page, text: str, seconds: float = 60) -> None:
+def head_status(page: Page, text: str, seconds: float = 180) -> None:
     expect(page.locator(".page-head .status").first).to_have_text(text, timeout=seconds * 1000)
 
 

@@ -44,7 +44,7 @@ def world(
     http_port, https_port, probe_port, api_port, pages_port = free_ports(5)
     settings.MIST_ENGINE = "apps.engine.real"
     settings.MIST_HTTP_PORT = http_port
-    settings.MIST_HEALTH_TIMEOUT = 30.0
+    settings.MIST_HEALTH_TIMEOUT = 60.0
     settings.MIST_DRAIN_SECONDS = 1.0
     settings.MIST_STOP_TIMEOUT = 3
     settings.MIST_TRUSTED_PROXIES = ["127.0.0.2/32"]

@@ -42,7 +42,7 @@ def seen(app: App) -> tuple[str, str]:
 
 def ask(world: World, app: App, path: str) -> None:
     """Ask for something that the app does not live to answer."""
-    wait_until(lambda: world.get(app.host, "/healthz")[0] == 200, "an answer", 30)
+    wait_until(lambda: world.get(app.host, "/healthz")[0] == 200, "an answer")
     with contextlib.suppress(OSError, http.client.HTTPException):
         world.get(app.host, path)
 

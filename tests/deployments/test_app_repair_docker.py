@@ -38,7 +38,7 @@ def app(world: World) -> Iterator[App]:
 
 
 def answers(world: World, app: App) -> None:
-    wait_until(lambda: world.get(app.host, "/healthz")[0] == 200, "the app answering", 15)
+    wait_until(lambda: world.get(app.host, "/healthz")[0] == 200, "the app answering")
 
 
 @pytest.mark.parametrize("hurt", ["kill", "stop", "remove"])
@@ -62,7 +62,7 @@ def test_a_container_comes_back(
         ]
         return [s["Status"] for s in states if s["StartedAt"] != before] == ["running"]
 
-    wait_until(is_back, "the container running again", 15)
+    wait_until(is_back, "the container running again")
     answers(world, app)
     assert world.get(app.host, "/env/MODE") == (200, "kept")
     [now] = world.containers()

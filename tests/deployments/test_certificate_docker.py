@@ -52,7 +52,7 @@ class Certified:
     def order(self, host: str) -> CertificateOrder:
         return CertificateOrder.objects.get(host=host)
 
-    def until(self, ready: Callable[[], bool], what: str, seconds: float = 40) -> None:
+    def until(self, ready: Callable[[], bool], what: str, seconds: float = 120) -> None:
         """As the schedule would: round after round."""
         end = time.monotonic() + seconds
         while not ready():

@@ -23,7 +23,7 @@ held, released = threading.Event(), threading.Event()
 @bottle.get("/hold")
 def hold():
     held.set()
-    released.wait(60)
+    released.wait(180)
     return f"held by {VERSION}"
 
 
@@ -63,7 +63,7 @@ def ask_directly(world: World, deployment: Deployment, path: str) -> str:
 
 
 def release_after_the_switch(world: World, app: App, old: Deployment) -> None:
-    wait_until(lambda: world.get(app.host)[1] == "python VERSION 2", "the switch", 60)
+    wait_until(lambda: world.get(app.host)[1] == "python VERSION 2", "the switch", 180)
     ask_directly(world, old, "/release")
 
 

@@ -94,7 +94,7 @@ def test_traefik_knows_each_provider_and_misses_what_the_table_has(
     issuer: Issuer, tmp_path: Path
 ) -> None:
     with asking(issuer, tmp_path, {code: {} for code in CODES}) as log:
-        wait_until(lambda: len(outcome(log)) == len(CODES), "an answer for each", seconds=90)
+        wait_until(lambda: len(outcome(log)) == len(CODES), "an answer for each", seconds=240)
         found = outcome(log)
     for code, refusal in found.items():
         assert "unrecognized" not in refusal.detail, code
@@ -111,7 +111,7 @@ def test_with_all_that_the_table_asks_for_no_provider_misses_anything(
     given = {code: {one.name: value_of(one.name) for one in PROVIDERS[code].variables if one.is_needed} for code in CODES}  # fmt: skip
     with asking(issuer, tmp_path, given) as log:
         # Some providers try for minutes to reach their own address.
-        wait_until(lambda: len(outcome(log)) >= len(CODES) - 4, "most answers", seconds=240)
+        wait_until(lambda: len(outcome(log)) >= len(CODES) - 4, "most answers", seconds=600)
         found = outcome(log)
     wrong = {code: one.detail for code, one in found.items() if "missing" in one.detail}
     assert wrong == {}

@@ -146,7 +146,7 @@ def test_cancelling_a_slow_pull_ends_it_at_once_and_leaves_nothing(
         wait_until(front.began.is_set, "the first byte of a layer")
         assert deployment_cancel(deployment=requested, by=None)
         wait_until(front.left.is_set, "the end of the engine's own download")
-        thread.join(20)
+        thread.join(60)
     done = Deployment.objects.get(pk=requested.pk)
     assert (done.status, done.failed_stage) == (Status.CANCELLED, Status.PULLING)
     assert (world.images(), world.containers()) == ([], [])

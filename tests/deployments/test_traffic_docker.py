@@ -63,14 +63,15 @@ def change(app: App, domain: Domain | None = None, **settings: Any) -> None:
 
 
 def until(answer: Callable[[], Answer], status: int) -> Answer:
-    """The answer, once it has that status: a change is seen within a second."""
+    """The answer, once it has that status: a change is seen within a second, on a slow machine within
+    some."""
     seen: list[Answer] = []
 
     def is_so() -> bool:
         seen.append(answer())
         return seen[-1].status == status
 
-    wait_until(is_so, f"the status {status}", seconds=5)
+    wait_until(is_so, f"the status {status}", seconds=15)
     return seen[-1]
 
 

@@ -267,7 +267,7 @@ def test_a_cancelled_pull_stops_in_the_engine_too(
         thread.start()
         wait_until(front.began.is_set, "the first byte of a layer")
         cancelled.set()
-        thread.join(10)
+        thread.join(60)
         assert not thread.is_alive() and isinstance(problems[0], Cancelled)
         wait_until(front.left.is_set, "the end of the engine's own download")
     assert not engine.image_exists(name) and names(client, front.address) == []

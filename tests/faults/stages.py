@@ -70,7 +70,7 @@ class Cloning(Held):
             world.commit()
         self.deployment = deployment or world.request()
         world.wait_for(self.deployment, Status.CLONING)
-        assert world.git.asked.wait(20)
+        assert world.git.asked.wait(60)
 
     def release(self) -> None:
         self.world.git.stalled.clear()
@@ -93,7 +93,7 @@ class Building(Held):
         world.commit(dockerfile=f"RUN sleep {SLEEP} || true\n")
         self.deployment = world.request()
         world.wait_for(self.deployment, Status.BUILDING)
-        wait_until(lambda: bool(sleeping_builds()), "the slow step", 30)
+        wait_until(lambda: bool(sleeping_builds()), "the slow step")
 
     def release(self) -> None:
         for process in sleeping_builds():
@@ -128,7 +128,7 @@ class Starting(Held):
         world.commit()
         self.deployment = world.request()
         world.wait_for(self.deployment, Status.STARTING)
-        assert world.engine.gate.waiting.wait(20)
+        assert world.engine.gate.waiting.wait(60)
 
 
 class Checking(Held):
@@ -173,7 +173,7 @@ class Draining(Held):
         self._old, self._answer = old, list[str]()
         self._visitor = threading.Thread(target=self._visit)
         self._visitor.start()
-        wait_until(lambda: bool(processes_of("hold")), "the slow request", 10)
+        wait_until(lambda: bool(processes_of("hold")), "the slow request")
         world.commit()
         self.deployment = world.request()
         world.wait_for(self.deployment, Status.LIVE)
@@ -187,7 +187,7 @@ class Draining(Held):
         tell_to_go(self.world, self._old)
 
     def done(self) -> None:
-        self._visitor.join(30)
+        self._visitor.join(90)
         assert self._answer == ["held"]
 
 
@@ -205,7 +205,7 @@ STAGES: dict[str, Callable[[FaultWorld], Held]] = {
 
 def visit(world: FaultWorld, path: str = "/") -> str:
     http_port = int(world.mist.env["MIST_HTTP_PORT"])
-    one = http.client.HTTPConnection("127.0.0.1", http_port, timeout=60)
+    one = http.client.HTTPConnection("127.0.0.1", http_port, timeout=180)
     try:
         one.request("GET", path, headers={"Host": world.app.host})
         return one.getresponse().read().decode().strip()

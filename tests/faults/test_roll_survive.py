@@ -48,9 +48,9 @@ class Midway(Held):
         world.commit(files={"site/cgi-bin/healthz": WAITS_FOR_GO})
         self.deployment = world.request()
         for number in range(1, replaced + 1):
-            wait_until(partial(self._goes, number), f"container {number}", 60)
-        wait_until(lambda: f"{replaced} of {REPLICAS} replaced" in self.said(), "midway", 30)
-        wait_until(lambda: len(self._started()) == replaced + 1, "the next one", 30)
+            wait_until(partial(self._goes, number), f"container {number}", 180)
+        wait_until(lambda: f"{replaced} of {REPLICAS} replaced" in self.said(), "midway")
+        wait_until(lambda: len(self._started()) == replaced + 1, "the next one")
 
     def said(self) -> str:
         return self.world.story(self.deployment)
@@ -140,7 +140,7 @@ def test_kill_9_on_the_way_back(faults: FaultWorld, midway: Midway) -> None:
     with never_more_than(REPLICAS + 1, faults):
         with faults.engine.gate.held(rb"^POST .*/containers/[^/]*/start"):
             assert deployment_cancel(deployment=midway.deployment, by=None)
-            assert faults.engine.gate.waiting.wait(20)
+            assert faults.engine.gate.waiting.wait(60)
             faults.kill()
         faults.up()
         finish(faults, midway, Status.CANCELLED)

@@ -153,7 +153,7 @@ def test_kill_9_while_an_app_with_a_volume_has_made_way(faults: FaultWorld) -> N
         assert Deployment.objects.get(app=gap.app, status=Status.LIVE) == live
         if last:
             # What was started again has its own start time, and the proxy a moment to see it.
-            wait_until(partial(shows, gap, answered), "the old version's answer", 10)
+            wait_until(partial(shows, gap, answered), "the old version's answer")
         else:
             assert visit(gap) == str(gap.version)
 
@@ -173,7 +173,7 @@ def test_cancel_while_the_version_before_takes_its_time_to_end(faults: FaultWorl
     with gap.engine.gate.held(rb"^POST .*/stop"):
         deployment = gap.request()
         gap.wait_for(deployment, Status.STARTING)
-        assert gap.engine.gate.waiting.wait(20)
+        assert gap.engine.gate.waiting.wait(60)
         began = time.monotonic()
         assert deployment_cancel(deployment=deployment, by=None)
         gap.wait_for(deployment, Status.CANCELLED)
@@ -181,6 +181,6 @@ def test_cancel_while_the_version_before_takes_its_time_to_end(faults: FaultWorl
     gap.settle(deployment, lambda: None)
     assert "is still ending" in gap.story(deployment)
     assert Deployment.objects.get(app=gap.app, status=Status.LIVE) == before
-    wait_until(partial(shows, gap, answered), "the old version's answer", 10)
+    wait_until(partial(shows, gap, answered), "the old version's answer")
     gap.check(deployment)
     App.objects.filter(pk=gap.app.pk).update(stop_signal="", stop_seconds=None)

@@ -65,7 +65,7 @@ class FaultWorld:
     def request(self, app: App | None = None) -> Deployment:
         return deployment_request(app=app or self.app, requested_by=None)
 
-    def wait_for(self, deployment: Deployment, status: Status, seconds: float = 30) -> None:
+    def wait_for(self, deployment: Deployment, status: Status, seconds: float = 90) -> None:
         """Return when it has that status. Raises `AssertionError` when it never has, or ends
         otherwise."""
 
@@ -93,7 +93,7 @@ class FaultWorld:
 
         deployment.refresh_from_db()
         try:
-            wait_until(quiet, "rest", 60)
+            wait_until(quiet, "rest", 180)
         except AssertionError as error:
             deployment.refresh_from_db()
             raise AssertionError(f"{error}\n{self.story(deployment)}") from None

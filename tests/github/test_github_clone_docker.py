@@ -59,9 +59,9 @@ def test_a_private_repository_goes_live_and_github_is_told(
     asked = {"app_id": APP_ID, "url": github.url, "api": github.api_url, "pem": app_pem()}
     mist.run("shell", stdin=FILL.format(**asked))
     mist.run("deploy", "shop/site")
-    wait_until(lambda: mist.apps()[0]["live"] == 1, "the repository going live", 120)
+    wait_until(lambda: mist.apps()[0]["live"] == 1, "the repository going live", 300)
     assert mist.visit(HOST)[0] == 200
-    wait_until(lambda: "success" in github.states(sha), "GitHub being told", 60)
+    wait_until(lambda: "success" in github.states(sha), "GitHub being told", 180)
     commit, said = github.statuses[-1]
     page = f"{mist.url}/projects/shop/apps/site/deployments/1/"
     assert (commit, said["state"], said["target_url"]) == (sha, "success", page)
@@ -72,11 +72,11 @@ def test_a_private_repository_goes_live_and_github_is_told(
     github.is_down = True
     second = origin.commit({"site/new.txt": "new"}, "Second version")
     mist.run("deploy", "shop/site")
-    wait_until(lambda: mist.apps()[0]["live"] == 2, "the second version going live", 120)
+    wait_until(lambda: mist.apps()[0]["live"] == 2, "the second version going live", 300)
     assert mist.visit(HOST, "/new.txt")[1] == "new"
     assert github.states(second) == []
     github.is_down = False
-    wait_until(lambda: github.states(second) == ["success"], "GitHub being told at last", 120)
+    wait_until(lambda: github.states(second) == ["success"], "GitHub being told at last", 300)
     assert github.states(sha)[-1] == "success"
 
 

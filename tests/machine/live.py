@@ -51,7 +51,7 @@ class LiveMist:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=180,
+            timeout=600,
         )
 
     def kill(self) -> None:
@@ -62,7 +62,7 @@ class LiveMist:
             # A child may end by itself, or with its parent, before its turn comes.
             with suppress(psutil.NoSuchProcess):
                 one.send_signal(signal.SIGKILL)
-        process.wait(10)
+        process.wait(60)
 
     def visit(self, host: str, path: str = "/") -> tuple[int, str]:
         """What a visitor of an app gets through Traefik."""
@@ -70,7 +70,7 @@ class LiveMist:
             f"http://127.0.0.1:{self.env['MIST_HTTP_PORT']}{path}", headers={"Host": host}
         )
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=30) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()

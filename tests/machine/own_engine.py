@@ -31,7 +31,7 @@ BRIDGE = f"mist-t{os.getpid()}"
 BRIDGE_ADDRESS = f"10.251.{128 + os.getpid() % 128}.1/24"
 POOL = "10.251.0.0/17"
 """For `MIST_NETWORK_POOL`: nobody else's on this machine."""
-START_SECONDS = 30.0
+START_SECONDS = 120.0
 
 
 @dataclass
@@ -152,7 +152,7 @@ class OwnEngine:
             return
         self._process.send_signal(number)
         try:
-            self._process.wait(30)
+            self._process.wait(60)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait(10)
@@ -161,7 +161,7 @@ class OwnEngine:
 
     def client(self) -> docker.DockerClient:
         """Past the gate."""
-        return docker.DockerClient(f"unix://{self._socket}", version="1.41", timeout=30)
+        return docker.DockerClient(f"unix://{self._socket}", version="1.41", timeout=120)
 
     def _answers(self) -> bool:
         try:

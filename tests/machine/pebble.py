@@ -69,7 +69,7 @@ class Issuer:
 
     def _tell_dns(self, path: str, what: Mapping[str, Any]) -> None:
         request = urllib.request.Request(f"{self.dns_management}{path}", json.dumps(what).encode())
-        urllib.request.urlopen(request, timeout=5).close()
+        urllib.request.urlopen(request, timeout=30).close()
 
 
 @contextmanager
@@ -128,7 +128,7 @@ def _run(stack: ExitStack, argv: list[str], log: Path) -> None:
 def _answers(issuer: Issuer) -> bool:
     context = ssl.create_default_context(cafile=str(issuer.ca_file))
     try:
-        urllib.request.urlopen(issuer.directory, context=context, timeout=2).close()
+        urllib.request.urlopen(issuer.directory, context=context, timeout=10).close()
         issuer.set_address("ready.example.com", "127.0.0.1")
     except OSError:
         return False

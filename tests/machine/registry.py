@@ -162,7 +162,7 @@ def slow_front(registry: Registry) -> Iterator[SlowFront]:
 def _answer(
     handler: http.server.BaseHTTPRequestHandler, registry: Registry, front: SlowFront
 ) -> None:
-    behind = http.client.HTTPConnection("127.0.0.1", registry.port, timeout=10)
+    behind = http.client.HTTPConnection("127.0.0.1", registry.port, timeout=30)
     behind.request(handler.command, handler.path, headers=dict(handler.headers))
     answer = behind.getresponse()
     body = answer.read()

@@ -31,7 +31,7 @@ def trusting(root: str) -> ssl.SSLContext:
 def ask(port: int, host: str, context: ssl.SSLContext, path: str = "/") -> Answer:
     """GET by a new connection. Raises `ssl.SSLError`, `OSError`."""
     with (
-        socket.create_connection(("127.0.0.1", port), timeout=10) as plain,
+        socket.create_connection(("127.0.0.1", port), timeout=30) as plain,
         context.wrap_socket(plain, server_hostname=host) as secure,
     ):
         request = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"

@@ -76,7 +76,7 @@ class World:
     def get(self, host: str, path: str = "/") -> tuple[int, str]:
         """What a visitor gets through Traefik's public entry point."""
         connection = http.client.HTTPConnection(
-            "127.0.0.1", self.engine.config.http_port, timeout=10
+            "127.0.0.1", self.engine.config.http_port, timeout=60
         )
         try:
             connection.request("GET", path, headers={"Host": host})
@@ -144,7 +144,7 @@ def steady_visitors(
             try:
                 if connection is None:
                     connection = http.client.HTTPConnection(
-                        "127.0.0.1", world.engine.config.http_port, timeout=10
+                        "127.0.0.1", world.engine.config.http_port, timeout=30
                     )
                 connection.request("GET", "/", headers={"Host": host})
                 response = connection.getresponse()
@@ -178,8 +178,8 @@ def steady_visitors(
             thread.join()
 
 
-def wait_until(true: Callable[[], bool], what: str, seconds: float = 15) -> None:
-    """Return once it is so. Raises `AssertionError` when it never is."""
+def wait_until(true: Callable[[], bool], what: str, seconds: float = 60) -> None:
+    """Return once it is so. Raises `AssertionError` when it never is: machines may be slow."""
     until = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < until, f"{what} never happened"

@@ -50,7 +50,7 @@ def burning(client_of_engine: docker.DockerClient) -> Iterator[Container]:
         mem_limit="128m",
     )
     try:
-        wait_until(lambda: b"ready" in container.logs(), "being busy", 30)
+        wait_until(lambda: b"ready" in container.logs(), "being busy")
         yield container
     finally:
         container.remove(force=True, v=True)

@@ -56,7 +56,7 @@ class Clone:
     def git(self, *words: str) -> Said:
         done = subprocess.run(
             ["git", *words], cwd=self.path, env=self.environment, capture_output=True, text=True,
-            errors="replace", timeout=300,
+            errors="replace", timeout=900,
         )  # fmt: skip
         return Said(done.returncode, done.stdout + done.stderr)
 

@@ -255,7 +255,7 @@ def test_in_a_container_they_answer_mists_own_parts_only(
     hears = [one["Gateway"] for one in networks.values()]
     shared = networks[f"mist-{place.engine.config.instance}-shop"]["IPAddress"]
     public = place.engine.config.http_port
-    wait_until(lambda: place.hears(shared, public), "Traefik's public port", 20)
+    wait_until(lambda: place.hears(shared, public), "Traefik's public port")
     for port in place.ports:
         wait_until(lambda port=port: knock(part, "mist-proxy", port), f"port {port}")  # type: ignore[misc]
         for address in {*doors, *hears, *machine_addresses(), "mist-proxy", traefik.name}:

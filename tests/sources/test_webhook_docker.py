@@ -80,7 +80,7 @@ def test_a_signed_push_brings_exactly_its_commit_live(git: GitHost, mist: LiveMi
         202,
         {"outcome": "deployed", "words": ["deployed shop/web #1"], "times": 1},
     )
-    wait_until(lambda: mist.apps()[0]["live"] == 1, "the pushed commit going live", 120)
+    wait_until(lambda: mist.apps()[0]["live"] == 1, "the pushed commit going live", 300)
     status, page = mist.visit(HOST)
     assert status == 200 and "VERSION 7" in page
 
@@ -88,7 +88,7 @@ def test_a_signed_push_brings_exactly_its_commit_live(git: GitHost, mist: LiveMi
     assert again[1]["times"] == 2
     status, answer = post(f"{mist.url}/hooks/deploy/{hook}", b"")
     assert (status, answer["deployment"]) == (202, 2)
-    wait_until(lambda: mist.apps()[0]["live"] == 2, "the branch going live", 120)
+    wait_until(lambda: mist.apps()[0]["live"] == 2, "the branch going live", 300)
     assert "VERSION 8" in mist.visit(HOST)[1]
     assert post(f"{mist.url}/hooks/deploy/{hook}x", b"")[0] == 404
     for file in mist.data_dir.rglob("*.log"):

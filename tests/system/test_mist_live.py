@@ -58,7 +58,7 @@ def test_a_deployment_of_a_killed_mist_goes_on_after_the_next_start(mist: LiveMi
     mist.run("deploy", "demo/hello", "--no-cache")
     mist.kill()
     mist.run("up", "--detach")
-    wait_until(lambda: mist.apps()[0]["live"] == 2, "the second deployment going live", 60)
+    wait_until(lambda: mist.apps()[0]["live"] == 2, "the second deployment going live", 240)
     assert mist.visit(HOST)[0] == 200
 
 

@@ -79,14 +79,14 @@ def test_a_deployment_goes_on_and_the_old_version_serves_meanwhile(
         if not more:
             host.stalled.set()
         mist.run("deploy", "shop/web")
-        wait_until(lambda: reached in build_log(mist, 2), f"{reached!r} in the log", 60)
+        wait_until(lambda: reached in build_log(mist, 2), f"{reached!r} in the log", 180)
         end_at_once(mist)
         assert mist.visit(HOST) == (200, "1")
 
         host.stalled.clear()
         mist.run("up", "--detach")
-        wait_until(lambda: mist.visit(HOST) == (200, "2"), "the second version", 90)
-        wait_until(lambda: "is replaced" in build_log(mist, 2), "the first version's end", 60)
+        wait_until(lambda: mist.visit(HOST) == (200, "2"), "the second version", 240)
+        wait_until(lambda: "is replaced" in build_log(mist, 2), "the first version's end", 180)
         assert containers(mist) == 1
         assert not list((mist.data_dir / "builds").glob("*"))
 
@@ -97,7 +97,7 @@ def test_traefik_is_started_again_when_it_dies(tmp_path: Path) -> None:
         first = traefik(mist)
         assert first is not None
         os.kill(first, signal.SIGKILL)
-        wait_until(lambda: traefik(mist) not in (None, first), "another Traefik", 30)
-        wait_until(lambda: visit(mist, "hello-demo.localhost") == 200, "an answer", 30)
+        wait_until(lambda: traefik(mist) not in (None, first), "another Traefik")
+        wait_until(lambda: visit(mist, "hello-demo.localhost") == 200, "an answer")
         mist.run("down", "--proxy")
         assert traefik(mist) is None

@@ -27,7 +27,7 @@ def running(argv: list[str], env: dict[str, str], log: Path) -> Iterator[None]:
             yield
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(60)
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def _answers(client: redis.Redis) -> bool:
 
 def test_parts_over_redis_deploy_and_notice_what_happens(mist: LiveMist, tmp_path: Path) -> None:
     wait_until(
-        lambda: "Mist is running" in (tmp_path / "web.log").read_text(), "the web part's start", 60
+        lambda: "Mist is running" in (tmp_path / "web.log").read_text(), "the web part's start", 180
     )
     mist.run("project_create", "shop")
     repository = f"{mist.url}/samples/hello.git"

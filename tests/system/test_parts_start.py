@@ -82,6 +82,6 @@ async def test_a_message_of_any_thread_reaches_sockets_over_redis(redis_url: str
     await layer.group_add("mist.lobby", name)
     thread = threading.Thread(target=layer.publish, args=("mist.lobby", {"type": "a"}))
     thread.start()
-    assert await asyncio.wait_for(layer.receive(name), 5) == {"type": "a"}
+    assert await asyncio.wait_for(layer.receive(name), 60) == {"type": "a"}
     thread.join()
     await layer.flush()

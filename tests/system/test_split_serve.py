@@ -29,7 +29,7 @@ from apps.engine.connect import get_engine
 
 proxy = get_engine().proxy
 connected = proxy._is_connected("{address}", 8080)
-until = time.monotonic() + 30
+until = time.monotonic() + 120
 while proxy._is_connected("{address}", 8080) and time.monotonic() < until:
     time.sleep(0.2)
 print(json.dumps({{
@@ -120,7 +120,7 @@ def check_the_inside(split: SplitMist) -> None:
     status, page = split.host.visit("nobody.example.com")
     assert status == 404 and "Nothing is here" in page
     # Somebody who is connected for a while, from where Traefik is.
-    traefik.exec_run(["sh", "-c", f"sleep 15 | nc {address} 8080"], detach=True)
+    traefik.exec_run(["sh", "-c", f"sleep 30 | nc {address} 8080"], detach=True)
     found = split.ask(INSIDE.format(address=address, id=app.id))
     assert found["connected"] == [True, False]
     assert found["answers"] == ["", "nothing listens on the port yet (connection refused)"]
@@ -165,7 +165,7 @@ def test_it_takes_a_data_directory_over_loses_nothing_and_gives_it_back(
 
         split.up()
         assert split.apps() == [first]
-        wait_until(lambda: serves(host, "1"), "the app, served by the other", 5)
+        wait_until(lambda: serves(host, "1"), "the app, served by the other")
         assert "already" in host.run("up", "--detach", check=False)
         check_the_inside(split)
         with probing(host, HOST) as seen:

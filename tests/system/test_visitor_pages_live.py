@@ -35,7 +35,7 @@ def test_the_status_is_right_with_mist_and_without_it(tmp_path: Path) -> None:
         status, page = mist.visit("nobody.example.com")
         assert status == 404 and "Nothing is here" in page
         mist.run("shell", "-c", STOP)
-        wait_until(lambda: mist.visit(HOST)[0] == 503, "the end", 60)
+        wait_until(lambda: mist.visit(HOST)[0] == 503, "the end", 180)
         assert "Not available right now" in mist.visit(HOST)[1]
         assert knock(mist, HOST).startswith("HTTP/1.1 503")
         mist.kill()
