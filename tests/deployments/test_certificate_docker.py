@@ -115,7 +115,7 @@ def test_a_name_added_to_a_live_app_has_a_certificate_within_seconds(here: Certi
         took = time.monotonic() - began
     assert here.world.get("shop.example.com")[0] == 200
     assert visitors.failures == [] and visitors.answers
-    assert took < 30, took
+    assert took < 60, took
     assert here.issuer.orders() == 1
 
 

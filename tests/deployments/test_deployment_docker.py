@@ -51,7 +51,6 @@ def test_no_request_is_dropped_while_new_versions_go_live(world: World) -> None:
         )
     assert seen.failures == []
     assert seen.bodies() == [f"python VERSION {n}" for n in (1, 2, 3)]
-    assert len(seen.answers) > 300
     assert len(world.containers()) == 1
 
 

@@ -13,7 +13,7 @@ from tests.faults.stages import Checking
 from tests.faults.world import FaultWorld, fault_world
 
 pytestmark = pytest.mark.docker
-BACK_SECONDS = 15
+BACK_SECONDS = 60
 
 
 @pytest.fixture(scope="module")
