@@ -25,7 +25,9 @@ COPY app.py /app.py
 EXPOSE 8080
 CMD ["python", "-u", "/app.py"]
 """
-APP = r"""import base64, hashlib, http.server, json, socket, time
+APP = r"""import base64, hashlib, http.server, json, socket, threading, time
+
+next_event, got = threading.Semaphore(0), 0
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -42,6 +44,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.echo()
         if self.path == "/events":
             return self.events()
+        if self.path == "/next":
+            next_event.release()
+            return self.say(b"")
+        if self.path == "/got":
+            return self.say(str(got).encode())
         if self.path == "/text":
             return self.say(b"<p>Hello</p>\n" * 2000, "text/html")
         if self.path.startswith("/status/"):
@@ -49,12 +56,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         seen = {"container": socket.gethostname(), "path": self.path, "headers": dict(self.headers)}
         self.say(json.dumps(seen).encode())
     def do_POST(self):
-        # The clock of the first piece tells whether somebody held the body back.
-        count, first = 0, None
+        # The clock of the first piece, and /got meanwhile, tell whether somebody held the body back.
+        global got
+        got, first = 0, None
         for piece in self.pieces():
             first = first or time.time()
-            count += len(piece)
-        seen = {"bytes": count, "first": first, "last": time.time(), "headers": dict(self.headers)}
+            got += len(piece)
+        seen = {"bytes": got, "first": first, "headers": dict(self.headers)}
         self.say(json.dumps(seen).encode())
     def pieces(self):
         if self.headers.get("Transfer-Encoding") == "chunked":
@@ -77,7 +85,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             data = b"data: %d\n\n" % number
             self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
             self.wfile.flush()
-            time.sleep(1.5)
+            next_event.acquire(timeout=60)
         self.wfile.write(b"0\r\n\r\n")
     def echo(self):
         key = self.headers["Sec-WebSocket-Key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
