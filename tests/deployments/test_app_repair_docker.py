@@ -67,7 +67,9 @@ def test_a_container_comes_back(
     assert world.get(app.host, "/env/MODE") == (200, "kept")
     [now] = world.containers()
     assert (now.id == found.id) == (hurt != "remove")
-    assert Deployment.objects.get(status=Status.LIVE).container_id == now.id
+    # It runs, and answers, before that is written down.
+    live = Deployment.objects.filter(status=Status.LIVE)
+    wait_until(lambda: live.get().container_id == now.id, "the container being known")
     wait_until(lambda: App.objects.get(pk=app.pk).observed == "running", "the state being true")
 
 

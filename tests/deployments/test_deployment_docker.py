@@ -75,7 +75,7 @@ def test_a_rollback_drops_no_request_and_builds_nothing(world: World) -> None:
 def test_the_old_version_serves_on_when_the_new_one_is_unhealthy(
     world: World, settings: Settings
 ) -> None:
-    settings.MIST_HEALTH_TIMEOUT = 3.0
+    settings.MIST_HEALTH_TIMEOUT = 10.0
     app, origin = world.app("python-web", health_path="/healthz")
     first = world.deploy(app)
     with steady_visitors(world, app.host) as seen:
@@ -110,7 +110,8 @@ def test_a_failure_is_told_and_leaves_nothing(
     sentence: str,
     detail: str,
 ) -> None:
-    settings.MIST_HEALTH_TIMEOUT = 3.0
+    # In this time it has to say what it says.
+    settings.MIST_HEALTH_TIMEOUT = 8.0
     app, _ = world.app(sample)
     failed = world.deploy(app)
     assert (failed.status, failed.failed_stage) == (Status.FAILED, stage)

@@ -131,7 +131,7 @@ def test_one_is_replaced_before_its_end_without_a_request_lost(
         for _ in range(5):
             fingerprints.append(bring(one, HOST).fingerprint)
             settle()
-            wait_until(lambda: served(world, HOST) == fingerprints[-1], "its successor")
+            wait_until(lambda: visitor.fingerprints[-1:] == fingerprints[-1:], "its successor")
     assert visitor.failures == []
     assert visitor.answers > 5 and visitor.fingerprints == fingerprints
     assert len(files(world)) == 2
@@ -171,8 +171,9 @@ def test_hsts_is_told_only_once_a_valid_one_is_served(
     https_change(app=one, hsts_seconds=Hsts.DAY)
     settle()
     wait_until(lambda: served(world, HOST, local_root()) != "", "the self-signed certificate")
+    wait_until(lambda: ask(port, HOST, anybody).status == 200, "its route")
     assert "strict-transport-security" not in ask(port, HOST, anybody).headers
-    assert plain(world, HOST) == (200, "")
+    wait_until(lambda: plain(world, HOST) == (200, ""), "its route by plain HTTP")
     # One that this machine's own list of authorities vouches for.
     bundle = tmp_path / "roots.pem"
     bundle.write_text(CA.pem)

@@ -72,15 +72,17 @@ def test_a_release_command_that_fails_keeps_the_old_version(world: World) -> Non
 
 
 @pytest.mark.parametrize(
-    ("command", "sentence"),
+    ("command", "seconds", "sentence"),
     [
-        ("no-such-program", "does not exist in the image"),
-        ("sleep 60", "The release command took longer than 2 s."),
-        ("sh -c 'tail /dev/zero'", "because it used more than 16 MB."),
+        ("no-such-program", 60, "does not exist in the image"),
+        ("sleep 60", 2, "The release command took longer than 2 s."),
+        ("sh -c 'tail /dev/zero'", 60, "because it used more than 16 MB."),
     ],
 )
-def test_why_a_release_command_failed_is_told(world: World, command: str, sentence: str) -> None:
-    app, _ = world.app("static", release_command=command, command_seconds=2, memory_mb=16)
+def test_why_a_release_command_failed_is_told(
+    world: World, command: str, seconds: int, sentence: str
+) -> None:
+    app, _ = world.app("static", release_command=command, command_seconds=seconds, memory_mb=16)
     failed = world.deploy(app)
     assert failed.failed_stage == Status.RELEASING and sentence in failed.failure
     assert (world.containers(), world.images()) == ([], [])
@@ -126,6 +128,7 @@ def test_a_worker_that_stays_up_has_no_address(world: World) -> None:
     done = world.deploy(app)
     assert (done.status, done.port) == (Status.LIVE, None)
     assert world.get(app.host)[0] == 404
+    app_update(app=app, health_up_seconds=20)
     origin.commit({"run.sh": "sleep 0.3; echo out of work; exit 4\n"}, "Give up")
     failed = world.deploy(app)
     # The engine forgets the exit code once it has started the container again.
@@ -155,14 +158,14 @@ def test_a_job_that_is_done_has_ended(world: World) -> None:
 LISTENER = """\
 FROM python:3.11-slim
 EXPOSE 9000
-CMD ["python", "-c", "import socket, time; time.sleep(1); \\
+CMD ["python", "-c", "import socket, time; time.sleep(3); \\
 s = socket.create_server(('0.0.0.0', 9000)); time.sleep(600)"]
 """
 """It takes connections and never says a word."""
 
 
 def test_a_tcp_app_is_live_once_its_port_accepts(world: World, settings: Settings) -> None:
-    settings.MIST_HEALTH_TIMEOUT = 10.0
+    settings.MIST_HEALTH_TIMEOUT = 60.0
     app, origin = world.app("static", health_check="tcp")
     origin.commit({"Dockerfile": LISTENER}, "Listen")
     done = world.deploy(app)
@@ -177,12 +180,12 @@ def test_a_tcp_app_is_live_once_its_port_accepts(world: World, settings: Setting
 
 def test_the_stop_signal_and_the_grace_time_arrive(world: World) -> None:
     program_text = (
-        "trap 'echo asked; sleep 2; echo ready; exit 0' USR1; while :; do sleep 0.1; done"
+        "trap 'echo asked; sleep 6; echo ready; exit 0' USR1; while :; do sleep 0.1; done"
     )
     app, _ = program(world, program_text, health_check="up")
     app_update(app=app, health_up_seconds=1, stop_signal="SIGUSR1", stop_seconds=30)
     patient = world.deploy(app)
-    app_update(app=app, stop_seconds=1)
+    app_update(app=app, stop_seconds=2)
     hasty = world.deploy(app)
     assert [line.text for line in kept_lines(patient.pk)] == ["asked", "ready"]
     assert world.deploy(app).status == Status.LIVE

@@ -149,7 +149,7 @@ def test_an_unhealthy_container_brings_all_old_ones_back(
     world: World, three: tuple[App, Deployment], nurse: Nurse, number: int
 ) -> None:
     app, first = three
-    app_update(app=app, health_start_seconds=2, health_attempts=1)
+    app_update(app=app, health_start_seconds=8, health_attempts=1)
     with steady_visitors(world, app.host) as seen, counted(world) as count:
         deployment_request(app=app, requested_by=None)
         claimed = claim_next()
@@ -168,7 +168,7 @@ def test_cancelling_midway_costs_no_request(
     world: World, three: tuple[App, Deployment], nurse: Nurse
 ) -> None:
     app, first = three
-    app_update(app=app, health_start_seconds=30)
+    app_update(app=app, health_start_seconds=180)
     with steady_visitors(world, app.host) as seen, counted(world) as count:
         deployment_request(app=app, requested_by=None)
         claimed = claim_next()
