@@ -33,7 +33,7 @@ def chromium() -> Iterator[Browser]:
     other tests need."""
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS, timeout=120_000)
         yield browser
         browser.close()
 

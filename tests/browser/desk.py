@@ -8,6 +8,12 @@ from contextlib import contextmanager
 
 from playwright.sync_api import Browser, BrowserContext
 
+SERVERS_FAULT = re.compile(
+    "Failed to load resource|ERR_CONNECTION_(REFUSED|RESET|CLOSED)|ERR_EMPTY_RESPONSE"
+    "|Error during WebSocket handshake: Unexpected response code: 50[234]"
+    "|Connection closed before receiving a handshake response"
+)
+
 
 @contextmanager
 def desk_browser(chromium: Browser) -> Iterator[BrowserContext]:
@@ -19,8 +25,8 @@ def desk_browser(chromium: Browser) -> Iterator[BrowserContext]:
     complaints: list[str] = []
 
     def complain(text: str) -> None:
-        # What a server answers, or that it is down, is not the page's fault.
-        if not re.search("Failed to load resource|ERR_CONNECTION_REFUSED", text):
+        # What a server answers, or that it is down or just going, is not the page's fault.
+        if not SERVERS_FAULT.search(text):
             complaints.append(text)
 
     context.on("weberror", lambda error: complain(str(error.error)))

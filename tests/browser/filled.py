@@ -1,22 +1,27 @@
 """The fake engine of a Mist that has seen things: what `fill` leaves, serving goes on with.
 
-MIST_ENGINE=tests.browser.filled. A build waits while `hold` is in the data directory.
+MIST_ENGINE=tests.browser.filled. A build waits while `hold` is in the data directory, and the engine
+says nothing of containers while `silent` is.
 """
 
 from __future__ import annotations
 
+import builtins
 import pickle
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from apps.engine.data import BuildSpec, EngineConfig, LineSink
+from apps.engine.data import BuildSpec, Container, EngineConfig, LineSink
 from apps.engine.deadline import Deadline
+from apps.engine.errors import EngineUnavailable
 from apps.engine.fake import FakeEngine, FakeProxy
 from apps.engine.fake_containers import FakeContainers
 from apps.engine.fake_faults import Call
 from apps.engine.fake_git import FakeGit
 
+SILENCE = "The Docker engine does not answer."
 OUTPUT = [
     "INFO:     Uvicorn running on http://0.0.0.0:8000",
     'INFO:     10.192.3.1:51234 - "GET /healthz HTTP/1.1" 200 OK',
@@ -39,6 +44,12 @@ class Builder(FakeContainers):
     """Writes what a build writes, and waits while it is told to."""
 
     hold: Path
+    silent: Path
+
+    def list(self, *, labels: Mapping[str, str]) -> builtins.list[Container]:
+        if self.silent.exists():
+            raise EngineUnavailable(SILENCE)
+        return super().list(labels=labels)
 
     def build(self, spec: BuildSpec, *, log: LineSink, deadline: Deadline) -> str:
         for line in BUILD:
@@ -53,6 +64,7 @@ def make_engine(config: EngineConfig) -> FakeEngine:
     calls: list[Call] = []
     containers = Builder(calls)
     containers.hold = config.data_dir / "hold"
+    containers.silent = config.data_dir / "silent"
     containers.says = list(OUTPUT)
     git, proxy = FakeGit(calls), FakeProxy(containers, calls)
     proxy.ensure_running()

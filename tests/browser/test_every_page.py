@@ -19,6 +19,7 @@ from apps.engine.base import Engine
 from apps.projects.models import App
 from tests.browser.conftest import SHOTS
 from tests.browser.desk import desk_browser
+from tests.browser.filled import SILENCE
 from tests.browser.serving import PASSWORD, Pages, serve_pages
 from tests.system.test_page_access import every_url
 
@@ -372,16 +373,19 @@ def test_an_audit_event_unfolds(person: Page, filled: Pages, looks: Looks) -> No
 @pytest.mark.parametrize("looks", DEVICES, ids=["desk", "phone"])
 def test_what_a_silent_engine_looks_like(person: Page, filled: Pages, looks: Looks) -> None:
     begin(person, looks)
-    with contextlib.closing(sqlite3.connect(filled.data_dir / "mist.db", timeout=10)) as database:
-        # Mist finds out within half a minute that its engine is well.
+    silent = filled.data_dir / "silent"
+    silent.touch()
+    with contextlib.closing(sqlite3.connect(filled.data_dir / "mist.db", timeout=30)) as database:
+        # Mist itself would find out within half a minute.
         database.execute(
             "INSERT OR REPLACE INTO deployments_enginestate (id, problem, since)"
-            " VALUES (1, 'The Docker engine does not answer.', datetime('now', '-2 minutes'))"
+            f" VALUES (1, '{SILENCE}', datetime('now', '-2 minutes'))"
         )
         database.commit()
     person.goto(f"{filled.url}{WEB}/")
     person.locator("#engine-state .alert").wait_for()
     assert in_looks(person, "engine-silent", looks) == []
+    silent.unlink()
 
 
 @pytest.mark.parametrize("looks", DEVICES, ids=["desk", "phone"])

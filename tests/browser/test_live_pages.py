@@ -38,10 +38,6 @@ def pause_container(mist: LiveMist) -> None:
     client.close()
 
 
-def dot(page: Page) -> str | None:
-    return page.locator("#side-projects .dot").first.get_attribute("data-state")
-
-
 def test_a_paused_container_shows_on_every_open_page(
     inside: Page, context: BrowserContext, mist: LiveMist
 ) -> None:
@@ -50,7 +46,8 @@ def test_a_paused_container_shows_on_every_open_page(
     for page, path in ((app, APP), (project, "/projects/demo/"), (dashboard, "/")):
         page.goto(mist.url + path)
     deployments.goto(f"{mist.url}/deployments/")
-    assert dot(dashboard) == "running"
+    dot = dashboard.locator("#side-projects .dot").first
+    expect(dot).to_have_attribute("data-state", "running")
     pause_container(mist)
     expect(app.locator(".page-head .status")).to_have_text("Unhealthy")
     expect(app.locator("#app-head")).to_contain_text("paused by hand")

@@ -12,14 +12,14 @@ from playwright.sync_api import BrowserContext, Page, WebSocketRoute, expect
 from tests.browser.conftest import Shoot
 from tests.engine.git_host import GitHost, Origin
 from tests.machine.live import LiveMist
-from tests.machine.world import unique_instance
+from tests.machine.world import unique_instance, wait_until
 
 pytestmark = pytest.mark.browser
 PASSWORD = "correct-horse-battery"
 LINES = 400
 DOCKERFILE = """\
 FROM busybox
-RUN : %s; i=0; while [ $i -lt 400 ]; do i=$((i+1)); printf '\\033[32mstep\\033[0m %%s <b>&amp;</b>\\n' $i; usleep 15000; done
+RUN : %s; i=0; while [ $i -lt 400 ]; do i=$((i+1)); printf '\\033[32mstep\\033[0m %%s <b>&amp;</b>\\n' $i; usleep %d; done
 COPY serve.sh /serve.sh
 EXPOSE 8000
 CMD ["sh", "/serve.sh"]
@@ -35,10 +35,13 @@ while true; do i=$((i+1)); echo "out $i"; echo "err $i" >&2; sleep 0.2; done
 @pytest.fixture
 def origin(git_host: GitHost) -> Origin:
     made = git_host.create("shop/chatty")
-    # A command of its own, so that no build finds it in the cache.
-    dockerfile = DOCKERFILE % unique_instance()
-    made.commit({"Dockerfile": dockerfile, "serve.sh": SERVE}, "First version")
+    made.commit({"Dockerfile": dockerfile(1_000), "serve.sh": SERVE}, "First version")
     return made
+
+
+def dockerfile(pause: int) -> str:
+    """So many microseconds between two lines of its build, which none finds in the cache."""
+    return DOCKERFILE % (unique_instance(), pause)
 
 
 @pytest.fixture
@@ -58,6 +61,12 @@ def inside(page: Page, mist: LiveMist, origin: Origin) -> Iterator[Page]:
 
 def log_file(mist: LiveMist, deployment: int = 1) -> Path:
     return mist.data_dir / "logs" / f"{deployment}.log"
+
+
+def wait_for_the_end(mist: LiveMist) -> None:
+    """Return when the log has its last line: that the deployment is live is known a moment
+    before."""
+    wait_until(lambda: "» Live at" in log_file(mist).read_text(), "the last line")
 
 
 def lines_of_file(mist: LiveMist) -> list[str]:
@@ -92,8 +101,10 @@ def until(page: Page, expression: str, seconds: float = 60) -> None:
 
 
 def test_two_windows_see_a_build_to_the_byte_though_one_loses_its_connection(
-    inside: Page, context: BrowserContext, mist: LiveMist
+    inside: Page, context: BrowserContext, mist: LiveMist, origin: Origin
 ) -> None:
+    # Long enough to open two windows and to cut one off twice meanwhile.
+    origin.commit({"Dockerfile": dockerfile(50_000)}, "Take its time")
     routes: list[WebSocketRoute] = []
     cut = context.new_page()
 
@@ -121,6 +132,7 @@ def test_two_windows_see_a_build_to_the_byte_though_one_loses_its_connection(
             "Live", timeout=180_000
         )
         expect(page.locator("[data-log-state]")).to_have_text("Ended")
+    wait_for_the_end(mist)
     wanted = lines_of_file(mist)
     assert len(wanted) > LINES
     for page in (inside, cut):
@@ -134,6 +146,7 @@ def test_a_hundred_thousand_lines_stay_a_small_page(
     inside: Page, mist: LiveMist, shoot: Shoot
 ) -> None:
     mist.run("deploy", "shop/chatty", "--wait")
+    wait_for_the_end(mist)
     long = "".join(
         f"{1767225600000 + n} building line {n}{' needle' if n % 25_000 == 7 else ''}\n"
         for n in range(1, 100_001)
@@ -149,12 +162,13 @@ def test_a_hundred_thousand_lines_stay_a_small_page(
     inside.goto(f"{mist.url}/projects/shop/apps/chatty/deployments/1/#L50000")
     expect(inside.locator("#L50000")).to_be_in_viewport()
     expect(inside.locator("#L50000 .ln-msg")).to_have_text("line 50000")
-    assert inside.locator("#L50000").get_attribute("data-target") == ""
-    body = inside.locator("[data-log-body]")
-    for _ in range(6):
-        body.evaluate("body => { body.scrollTop = body.scrollHeight; }")
-        inside.wait_for_timeout(150)
-    until(inside, "Number([...document.querySelectorAll('.ln')].at(-1).dataset.n) > 52000")
+    expect(inside.locator("#L50000")).to_have_attribute("data-target", "")
+    until(
+        inside,
+        "(() => { const body = document.querySelector('[data-log-body]');"
+        " body.scrollTop = body.scrollHeight;"
+        " return Number([...document.querySelectorAll('.ln')].at(-1).dataset.n) > 52000; })()",
+    )
     numbers = numbers_of_page(inside)
     assert numbers == list(range(numbers[0], numbers[-1] + 1)) and len(numbers) <= 3_000
 

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from tests.browser.conftest import Shoot
 from tests.engine.git_host import GitHost, Origin
 from tests.machine.live import LiveMist
-from tests.machine.world import SAMPLES
+from tests.machine.world import SAMPLES, wait_until
 
 pytestmark = pytest.mark.browser
 PASSWORD = "correct-horse-battery"
@@ -103,6 +103,7 @@ def test_the_whole_path_from_the_set_up_link_to_the_apps_own_page(
     shoot(page, "account")
     fill(page, Current_password=PASSWORD, New_password=NEW_PASSWORD)
     page.get_by_role("button", name=re.compile("Change password")).click()
+    expect(page.get_by_text("Your password was changed")).to_be_visible()
     page.get_by_role("button", name=re.compile("account of Alice")).click()
     page.get_by_role("button", name="Log out").click()
     expect(page).to_have_url(re.compile("/login/"))
@@ -172,7 +173,9 @@ def test_the_whole_path_from_the_set_up_link_to_the_apps_own_page(
     page.get_by_role("button", name="Add domain").click()
     expect(page.get_by_role("link", name="shop.example.com", exact=True)).to_be_visible()
     shoot(page, "app-domains")
-    assert mist.visit("shop.example.com") == (200, "python VERSION 2")
+    wait_until(
+        lambda: mist.visit("shop.example.com") == (200, "python VERSION 2"), "its new address"
+    )
 
     page.goto(f"{mist.url}/projects/shop/apps/web/")
     page.get_by_role("link", name="Stop", exact=True).click()
@@ -196,7 +199,8 @@ def test_the_whole_path_from_the_set_up_link_to_the_apps_own_page(
     page.get_by_label(re.compile("shop/web")).fill("shop/web")
     page.get_by_role("button", name="Delete web").click()
     expect(page).to_have_url(re.compile("/projects/shop/$"))
-    assert page.get_by_role("link", name="web", exact=True).count() == 0
+    expect(page.get_by_text("shop/web was deleted")).to_be_visible()
+    expect(page.get_by_role("link", name="web", exact=True)).to_have_count(0)
     page.goto(f"{mist.url}/projects/shop/apps/web/")
     shoot(page, "not-found")
     expect(page.locator("body")).not_to_contain_text("Traceback")
