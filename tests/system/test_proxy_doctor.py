@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.machine.live import LiveMist, live_mist
+from tests.machine.world import wait_until
 
 pytestmark = pytest.mark.docker
 ABOUT = ("Traefik", "Routes")
@@ -45,17 +46,21 @@ def test_it_finds_nothing_until_something_is_wrong(tmp_path: Path) -> None:
         kept = dict(router)
         router["middlewares"] = ["nobody"]
         route.write_text(json.dumps(content))
-        [says] = bad(mist).values()
-        assert says == "demo/hello has a route that leads nowhere, a part of it is missing: nobody"
+        nowhere = "demo/hello has a route that leads nowhere, a part of it is missing: nobody"
+        wait_until(lambda: list(bad(mist).values()) == [nowhere], "the doctor's word on a route")
 
         # Traefik reads all files or none: it leads on as it did.
         (home / "dynamic" / "app-999.yml").write_text("{{")
         content["http"]["routers"][route.stem] = kept
         route.write_text(json.dumps(content))
-        [says] = bad(mist).values()
-        assert says.startswith("app 999 has a file that cannot be read")
+        unread = "app 999 has a file that cannot be read"
+
+        def tells_the_file() -> bool:
+            return [one.startswith(unread) for one in bad(mist).values()] == [True]
+
+        wait_until(tells_the_file, "the doctor's word on a file")
         (home / "dynamic" / "app-999.yml").unlink()
-        assert bad(mist) == {}
+        wait_until(lambda: bad(mist) == {}, "a clean bill")
 
         mist.env["MIST_BIND"] = "127.0.0.2"
         found_now = bad(mist)
