@@ -10,6 +10,7 @@ import io
 import json
 import os
 import sys
+import time
 from dataclasses import replace
 from functools import partial
 from typing import Any, cast
@@ -42,6 +43,9 @@ from apps.engine.disk import StoredImage
 from apps.engine.errors import BuildFailed
 from apps.engine.fake import FakeEngine
 from apps.engine.known_hosts import HostKey
+from apps.metrics.models import Resolution
+from apps.metrics.packing import HOST, Point, Sample
+from apps.metrics.services import samples_roll_up, samples_write
 from apps.projects.https_models import HttpsBy, OwnHttpsBy
 from apps.projects.member_services import member_put
 from apps.projects.models import App, Project, ProjectRole
@@ -187,6 +191,7 @@ def fill() -> None:
     deployment_cancel(deployment=deployment_request(app=worker, requested_by=bob), by=bob)
     _leave_litter(engine)
     _set_back()
+    _measure(web, notes)
     survey()
     keep(engine)
 
@@ -384,6 +389,17 @@ def _set_back() -> None:
             if getattr(deployment, name) is not None:
                 setattr(deployment, name, now - back + dt.timedelta(seconds=extra))
     Deployment.objects.bulk_update(rows, ["created_at", "started_at", "finished_at"])
+
+
+def _measure(*apps: App) -> None:
+    """The numbers of ten minutes, so that charts are there from the first page on: one that comes
+    before its first numbers loads itself again when they are there."""
+    busy = Point(2_500, 104_448, 1_258_291, 3_565_158, 0, 4_096, 12)
+    samples = {HOST: Sample(busy, busy), **{app.pk: Sample(busy, busy) for app in apps}}
+    now = int(time.time()) // 15 * 15
+    for at in range(now - 600, now + 1, 15):
+        samples_write(at=at, samples=samples, resolution=Resolution.FINE)
+    samples_roll_up(now=now)
 
 
 if __name__ == "__main__":
