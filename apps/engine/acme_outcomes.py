@@ -7,7 +7,8 @@ import binascii
 import datetime as dt
 import json
 import re
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,10 +73,55 @@ def issued(text: str) -> list[Issued]:
 
 def covers(hosts: Iterable[str], host: str) -> bool:
     """Whether a certificate of these names is one for `host`, too."""
-    return host in hosts or f"*.{host.partition('.')[2]}" in hosts
+    return any(name in hosts for name in _fitting(host))
+
+
+def in_the_way(held: Iterable[Issued], ready: Mapping[str, Collection[str]]) -> list[Issued]:
+    """Those that Traefik serves, or may serve, where another one lies ready: `ready` is the name of
+    a host with the names of that one.
+
+    Traefik (3.7) goes by the names in its certificates that are for the host, and of these by the
+    last one in the order of characters: an exact name after a wildcard. Of two certificates with
+    that same name it serves either, and may change at each change of any route.
+    """
+    by_name = defaultdict[str, list[Issued]](list)
+    for one in held:
+        for name in one.hosts:
+            by_name[name].append(one)
+    found: list[Issued] = []
+    for host, names in ready.items():
+        fitting = _fitting(host)
+        mine = max((name for name in fitting if name in names), default="")
+        rivals = (name for name in fitting if mine and name >= mine)
+        found += [one for name in rivals for one in by_name.get(name, ()) if one not in found]
+    return found
+
+
+def without(text: str, doomed: Collection[tuple[str, ...]]) -> str:
+    """An issuer's storage without the certificates for exactly these names. Raises `ValueError`
+    for what is no storage."""
+    stored = json.loads(text) if text.strip() else {}
+    if not isinstance(stored, dict):
+        raise ValueError("not a storage of certificates")
+    for data in stored.values():
+        kept = (data or {}).get("Certificates") or ()
+        left = [one for one in kept if _hosts(one) not in doomed]
+        if len(left) < len(kept):
+            data["Certificates"] = left
+    return json.dumps(stored, indent=2)
 
 
 # ------------------------------------------------------------------------------------------ parts
+
+
+def _fitting(host: str) -> tuple[str, ...]:
+    """Names of certificates that are for the host."""
+    return tuple(dict.fromkeys((host, f"*.{host.partition('.')[2]}")))
+
+
+def _hosts(one: dict[str, Any]) -> tuple[str, ...]:
+    domain = one.get("domain") or {}
+    return (str(domain.get("main", "")), *(str(san) for san in domain.get("sans") or ()))
 
 
 def _refusal(line: str) -> Refusal | None:
@@ -109,11 +155,12 @@ def _detail(error: str) -> str:
 
 
 def _issued(one: dict[str, Any], resolver: str) -> Issued:
-    domain = one["domain"]
     pem = base64.b64decode(one["certificate"])
-    certificate = x509.load_pem_x509_certificate(pem)
+    certificate, hosts = x509.load_pem_x509_certificate(pem), _hosts(one)
+    if not hosts[0]:
+        raise ValueError("a certificate of no name")
     return Issued(
-        hosts=(str(domain["main"]), *(str(san) for san in domain.get("sans") or ())),
+        hosts=hosts,
         begins=certificate.not_valid_before_utc,
         ends=certificate.not_valid_after_utc,
         resolver=str(resolver),

@@ -106,6 +106,11 @@ class FakeProxy(FakeCertificates):
         self.enter("issued_certificates", directory)
         return None if self.hides_certificates else list(self.issued)
 
+    def forget_certificates(self, issuing: Issuing, doomed: Collection[tuple[str, ...]]) -> None:
+        self.enter("forget_certificates", ", ".join(sorted(hosts[0] for hosts in doomed)))
+        self.issuing = issuing
+        self.issued = [one for one in self.issued if one.hosts not in doomed]
+
     def refused_certificates(self, since: dt.datetime) -> Sequence[Refusal]:
         self.enter("refused_certificates")
         return [one for one in self.refused if one.at >= since]

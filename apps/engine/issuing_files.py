@@ -8,11 +8,12 @@ import json
 import os
 import secrets
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from apps.engine import acme
-from apps.engine.acme_outcomes import Issued, issued
+from apps.engine.acme_outcomes import Issued, issued, without
+from apps.engine.errors import ProxyUnavailable
 from apps.engine.host import Check
 
 _CHECK = "certificates"
@@ -27,6 +28,7 @@ class IssuingFiles:
         self._folder = home / acme.FOLDER
         self._resolvers = self._folder / "resolvers.json"
         self._digest = self._folder / "environment.digest"
+        self._forgetting = self._folder / "forgetting"
         self._ca_file = ca_file
         self._environment: dict[str, str] | None = None
         """None while this process was not told."""
@@ -105,6 +107,28 @@ class IssuingFiles:
             return []
         except (OSError, ValueError):
             return None
+
+    def forget(self, directory: str, doomed: Collection[tuple[str, ...]]) -> None:
+        """Take the certificates for these names out of the issuer's storage, which Traefik reads
+        when it starts and never again: it holds them until then. Raises `ProxyUnavailable`."""
+        storage = self._folder / acme.storage_name(directory)
+        # First of all: whoever ends between the two leaves a Traefik that is known to be behind.
+        self._forgetting.touch(mode=0o600)
+        try:
+            _write(storage, without(storage.read_text(), doomed))
+        except (OSError, ValueError) as error:
+            raise ProxyUnavailable(
+                "The storage of certificates cannot be read.", hint="Run ./mist doctor."
+            ) from error
+
+    @property
+    def is_forgetting(self) -> bool:
+        """Whether the Traefik that runs may hold what was taken out of its storage."""
+        return self._forgetting.exists()
+
+    def note_start(self) -> None:
+        """It starts now, and reads its storage."""
+        self._forgetting.unlink(missing_ok=True)
 
     def check(self) -> Check:
         """Whether Traefik can use what it keeps here, and what it was given."""

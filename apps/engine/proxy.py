@@ -98,6 +98,11 @@ class Proxy(Protocol):
         be said."""
         ...
 
+    def forget_certificates(self, issuing: Issuing, doomed: Collection[tuple[str, ...]]) -> None:
+        """Have those of that issuer's certificates that are for exactly these names neither served
+        nor renewed any more. A proxy that runs is restarted as by `ensure_running`."""
+        ...
+
     def refused_certificates(self, since: dt.datetime) -> Sequence[Refusal]:
         """Certificates that the proxy asked for in vain since then, to the second, as far back as
         it remembers: oldest first."""

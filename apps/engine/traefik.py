@@ -103,12 +103,14 @@ class Traefik:
 
     def _ensure_running(self) -> None:
         is_new = self._write_static() or self._issuing.has_another_environment()
+        is_new |= self._issuing.is_forgetting
         if self.running():
             if not is_new and self._answers():
                 return
             self.stop()
         self._check_ports()
         self._log.unlink(missing_ok=True)
+        self._issuing.note_start()
         process.spawn_detached(
             [find_traefik(), f"--configfile={self._home / 'traefik.yml'}"],
             log=self._log,
@@ -193,6 +195,13 @@ class Traefik:
 
     def issued_certificates(self, directory: str) -> Sequence[Issued] | None:
         return self._issuing.issued(directory)
+
+    def forget_certificates(self, issuing: Issuing, doomed: Collection[tuple[str, ...]]) -> None:
+        with file_lock(self._config.data_dir / "locks" / "proxy"):
+            self._issuing.keep(issuing)
+            self._issuing.forget(issuing.directory, doomed)
+            if self.running():
+                self._ensure_running()
 
     def refused_certificates(self, since: dt.datetime) -> Sequence[Refusal]:
         return refusals(last_lines(self._log), since=since)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import docker
 from docker.errors import APIError
@@ -71,9 +71,11 @@ class ContainerTraefik(Traefik):
             # Compose has made it by now, and starts it when this is done: what it finds then it
             # has to reach, or visitors wait for an answer that cannot come.
             join_all(self._client, self._config, proxy)
-            if is_new and proxy.status == "running":
+            if proxy.status != "running":
+                self._issuing.note_start()
+            elif is_new:
                 # It reads this file when it starts.
-                proxy.restart(timeout=5)
+                self._restart(proxy)
 
     def ensure_running(self, issuing: Issuing | None = None) -> None:
         """Let Traefik into the networks that it is not in, and restart it where it has to know
@@ -82,14 +84,26 @@ class ContainerTraefik(Traefik):
             proxy = self._proxy()
             join_all(self._client, self._config, proxy)
             if issuing is not None and self._keep(issuing):
-                proxy.restart(timeout=5)
+                self._restart(proxy)
+
+    def forget_certificates(self, issuing: Issuing, doomed: Collection[tuple[str, ...]]) -> None:
+        with guard(), file_lock(self._config.data_dir / "locks" / "proxy"):
+            proxy = self._proxy()
+            self._keep(issuing)
+            self._issuing.forget(issuing.directory, doomed)
+            self._restart(proxy)
+
+    def _restart(self, proxy: Container) -> None:
+        proxy.restart(timeout=5)
+        self._issuing.note_start()
 
     def _keep(self, issuing: Issuing | None) -> bool:
         """Write what it reads when it starts; whether that is new."""
         self._issuing.keep(issuing)
         if issuing is not None:
             self._issuing.prepare_storage(issuing.directory)
-        return self._issuing.write_environment() | self._write_static()
+        is_new = self._issuing.write_environment() | self._write_static()
+        return is_new or self._issuing.is_forgetting
 
     def refused_certificates(self, since: dt.datetime) -> Sequence[Refusal]:
         with guard():

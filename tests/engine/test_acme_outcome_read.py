@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from apps.engine.acme_outcomes import covers, issued, refusals
+from apps.engine.acme_outcomes import Issued, covers, in_the_way, issued, refusals
 from apps.engine.acme_problems import WORDS, kind_of, retry_after, words_for
 
 EARLY = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
@@ -144,3 +144,33 @@ def test_a_wildcard_is_for_names_directly_below() -> None:
     assert covers(("*.example.com",), "*.example.com")
     assert not covers(("*.example.com",), "a.b.example.com")
     assert not covers(("*.example.com",), "example.com")
+
+
+SHOP, WWW, ALL = "shop.example.com", "www.example.com", "*.example.com"
+
+
+@pytest.mark.parametrize(
+    ("host", "ready", "held", "is_in_the_way"),
+    [
+        # Of the same deciding name Traefik serves either.
+        (SHOP, (SHOP,), (SHOP,), True),
+        (SHOP, (SHOP, WWW), (SHOP,), True),
+        (SHOP, (SHOP,), ("a.example.com", SHOP), True),
+        (SHOP, (ALL,), (ALL,), True),
+        (ALL, (ALL,), (ALL,), True),
+        # An exact one before a wildcard.
+        (SHOP, (ALL,), (SHOP,), True),
+        (SHOP, (SHOP,), (ALL,), False),
+        (SHOP, (SHOP, ALL), (ALL,), False),
+        # For other names.
+        (SHOP, (SHOP, WWW), (WWW,), False),
+        (SHOP, (SHOP,), ("*.shop.example.com",), False),
+        ("a.shop.example.com", ("*.shop.example.com",), (ALL,), False),
+        (SHOP, (WWW,), (SHOP,), False),
+    ],
+)
+def test_an_issued_one_is_in_the_way_where_traefik_may_serve_it(
+    host: str, ready: tuple[str, ...], held: tuple[str, ...], is_in_the_way: bool
+) -> None:
+    one = Issued(held, EARLY, EARLY)
+    assert in_the_way([one], {host: ready}) == ([one] if is_in_the_way else [])

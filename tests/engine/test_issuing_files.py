@@ -10,6 +10,7 @@ import pytest
 
 from apps.engine.acme import LETS_ENCRYPT, DnsAccount, Issuing, resolvers, storage_name
 from apps.engine.data import EngineConfig
+from apps.engine.errors import ProxyUnavailable
 from apps.engine.issuing_files import IssuingFiles, last_lines
 from apps.engine.traefik import Traefik
 
@@ -120,3 +121,31 @@ def test_only_the_end_of_a_long_log_is_read(tmp_path: Path) -> None:
     assert last_lines(log) == []
     log.write_text("x\n" * 3_000_000 + "last\n")
     assert last_lines(log)[-1] == "last" and log.stat().st_size > 5_000_000
+
+
+def test_what_is_to_be_forgotten_leaves_the_storage_and_traefik_starts_anew(
+    files: IssuingFiles, tmp_path: Path
+) -> None:
+    storage = tmp_path / "acme" / storage_name(LETS_ENCRYPT)
+    kept = [{"domain": {"main": "a.example.com"}}, {"domain": {"main": "b.example.com"}}]
+    account = {"Email": "ops@example.com"}
+    storage.write_text(json.dumps({"mist-http": {"Account": account, "Certificates": kept}}))
+    files.forget(LETS_ENCRYPT, [("a.example.com",)])
+    left = json.loads(storage.read_text())["mist-http"]
+    assert left == {"Account": account, "Certificates": kept[1:]}
+    assert storage.stat().st_mode & 0o777 == 0o600
+    # Also for who comes after somebody that ended in between.
+    again = IssuingFiles(tmp_path, ca_file="")
+    assert again.is_forgetting
+    again.note_start()
+    assert not files.is_forgetting
+
+
+def test_a_storage_that_cannot_be_read_is_left_as_it_is(
+    files: IssuingFiles, tmp_path: Path
+) -> None:
+    storage = tmp_path / "acme" / storage_name(LETS_ENCRYPT)
+    storage.write_text('{"mist-http": {"Certi')
+    with pytest.raises(ProxyUnavailable):
+        files.forget(LETS_ENCRYPT, [("a.example.com",)])
+    assert storage.read_text() == '{"mist-http": {"Certi'
