@@ -86,7 +86,8 @@ def orders_of(hosts: Iterable[str]) -> dict[str, CertificateOrder]:
 
 def troubled_orders(most: int) -> tuple[list[CertificateOrder], int]:
     """Names that have no certificate yet, and how many more there are."""
-    rows = CertificateOrder.objects.exclude(state=State.ISSUED).order_by("-failed_at", "host")
+    without = CertificateOrder.objects.exclude(state__in=(State.ISSUED, State.COVERED))
+    rows = without.order_by("-failed_at", "host")
     found = list(rows[: most + 1])
     return found[:most], (rows.count() - most if len(found) > most else 0)
 

@@ -96,6 +96,9 @@ class CertificateOrder(models.Model):
         WAITING = "waiting", "Being issued"
         ISSUED = "issued", "Issued"
         FAILED = "failed", "Not issued"
+        COVERED = "covered", "Not needed"
+        """Traefik has another certificate for it, and asks for none while it has. `detail` says
+        which."""
 
     host = models.CharField(max_length=255, unique=True)
     state = models.CharField(max_length=8, choices=State, default=State.QUEUED)
@@ -104,6 +107,7 @@ class CertificateOrder(models.Model):
     kind = models.CharField(max_length=30, blank=True, default="")
     """Of the last failure: a key of `acme_problems.WORDS`."""
     detail = models.CharField(max_length=600, blank=True, default="")
+    """What was said of that failure, or what covers the name."""
     failed_at = models.DateTimeField(null=True)
     next_at = models.DateTimeField(null=True)
     """When it is asked for again, after a failure."""

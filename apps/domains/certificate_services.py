@@ -11,8 +11,8 @@ from apps.accounts.models import User
 from apps.audit.trail import facts, record
 from apps.deployments.services import app_publish
 from apps.deployments.tasks import wake
-from apps.domains.certificates import names_of_others
-from apps.domains.models import Certificate, Domain, ServedCertificate
+from apps.domains.certificates import names_of_others, own_by
+from apps.domains.models import Certificate, CertificateOrder, Domain, ServedCertificate
 from apps.domains.serving import decide_sending_on
 from apps.domains.tasks import look_at_certificates, settle_certificates
 from apps.engine.certificate_checks import check_key_pair
@@ -88,6 +88,8 @@ def https_change(*, app: App, **settings: Any) -> App:
             setattr(app, name, value)
         app.save(update_fields=list(settings))
         after = facts(app, *OF_APP)
+        if own_by(app) != HttpsBy.AUTOMATIC:
+            _ask_no_more(app.host)
         if before != after:
             record("app.https", app, before=before, after=after)
         _publish(app)
@@ -107,6 +109,8 @@ def domain_https(*, domain: Domain, by: HttpsBy) -> None:
     others.update(https=by)
     domain.https = by
     _ask_again([domain.host])
+    if by != HttpsBy.AUTOMATIC:
+        _ask_no_more(domain.host)
     decide_sending_on(domain.app)
     for other in App.objects.filter(pk__in=apps).select_related("project"):
         _publish(other)
@@ -140,6 +144,11 @@ def _certificates_changed(project: Project) -> None:
 def _ask_again(hosts: list[str]) -> None:
     rows = ServedCertificate.objects.filter(host__in=hosts)
     rows.update(next_look_at=timezone.now())
+
+
+def _ask_no_more(host: str) -> None:
+    """Nobody waits for an issuer's certificate for that name."""
+    CertificateOrder.objects.filter(host=host).delete()
 
 
 def _publish(app: App) -> None:

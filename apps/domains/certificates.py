@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -19,10 +20,16 @@ from apps.domains.https import (
     https_of,
     state_of,
 )
-from apps.domains.models import Certificate, CertificateOrder, Domain, ServedCertificate
+from apps.domains.models import (
+    Certificate,
+    CertificateOrder,
+    Domain,
+    LocalCertificate,
+    ServedCertificate,
+)
 from apps.engine.acme import HTTP_RESOLVER
 from apps.engine.certificates import covers
-from apps.engine.routes import Https
+from apps.engine.routes import WILD, Https
 from apps.projects.https_models import HttpsBy, Redirect, TlsMinimum
 from apps.projects.models import App, Project
 from apps.system.names import base_domain
@@ -68,6 +75,49 @@ def servable(project_id: int) -> list[Certificate]:
     found = list(certificates_of(project_id))
     foreign = names_of_others(project_id, {name for one in found for name in one.names})
     return [one for one in found if not foreign & set(one.names)]
+
+
+def chosen(names: Iterable[tuple[int, str]], now: dt.datetime) -> dict[str, Certificate]:
+    """Of names with an uploaded certificate, each with its project's key: name → the one to serve
+    for it, without its private key."""
+    of_project = defaultdict[int, list[str]](list)
+    for project_id, host in names:
+        of_project[project_id].append(host)
+    found: dict[str, Certificate] = {}
+    for project_id, hosts in of_project.items():
+        certificates = servable(project_id)
+        picked = {host: pick(certificates, host, now) for host in hosts}
+        found |= {host: one for host, one in picked.items() if one is not None}
+    return found
+
+
+def covering(hosts: Collection[str]) -> dict[str, str]:
+    """Name → the certificate that lies ready for another name and is for this one besides, as a
+    sentence has it. Traefik asks no issuer for what it has, whoever gave it. Two queries while
+    nothing could be."""
+    now = timezone.now()
+    parents = {f"{WILD}{host.partition('.')[2]}" for host in hosts if not host.startswith(WILD)}
+    signed = LocalCertificate.objects.filter(host__in=parents).values_list("host", flat=True)
+    found = {
+        host: f"the self-signed certificate {name}"
+        for name in signed
+        for host in hosts
+        if covers([name], host)
+    }
+    rows = Certificate.objects.defer("key", "chain")
+    wide = [one for one in rows if any(covers(one.names, host) for host in hosts)]
+    if not wide:
+        return found
+    projects = {one.project_id for one in wide}
+    apps = App.objects.filter(project__in=projects, deleted_at=None)
+    wanting = [(app.project_id, app.host) for app in apps.filter(own_https=HttpsBy.OWN)]
+    domains = Domain.objects.filter(app__in=apps, https=HttpsBy.OWN)
+    wanting += domains.values_list("app__project", "host")
+    for one in set(chosen(wanting, now).values()):
+        ended = " (ended)" if one.not_after <= now else ""
+        whose = f"the uploaded certificate {one}{ended}"
+        found |= {host: whose for host in hosts if covers(one.names, host)}
+    return found
 
 
 @dataclass(frozen=True)
@@ -126,7 +176,8 @@ class Known:
         if by == HttpsBy.AUTOMATIC:
             return Wish(by, resolver=self.resolvers.get(host, ""))
         if by == HttpsBy.OWN:
-            return Wish(by, has_certificate=pick(self.certificates, host, self.now) is not None)
+            mine = pick(self.certificates, host, self.now)
+            return Wish(by, fingerprint=mine.fingerprint if mine is not None else "")
         return Wish(by)
 
     def https(self, app: App, host: str, by: HttpsBy) -> Https | None:

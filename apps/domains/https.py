@@ -26,8 +26,12 @@ class Wish:
     by: HttpsBy
     resolver: str = ""
     """Who gets an automatic one; empty while nobody is asked."""
-    has_certificate: bool = False
-    """Whether one that was uploaded is for the name, and may be served."""
+    fingerprint: str = ""
+    """Of the one that was uploaded, is for the name and may be served; empty without one."""
+
+    @property
+    def has_certificate(self) -> bool:
+        return bool(self.fingerprint)
 
 
 @dataclass(frozen=True)
@@ -114,8 +118,11 @@ def state_of(
     """`order` is how far an automatic certificate is, where that is known."""
     if wish.by == HttpsBy.OFF:
         return State("Plain HTTP", "none", "HTTPS is off")
+    is_covered = order is not None and order.state == CertificateOrder.State.COVERED
+    if order is not None and is_covered and wish.by == HttpsBy.AUTOMATIC:
+        return _covered(wish, served, order.detail, now)
     if served is not None and is_served(wish, served, now):
-        return _valid(wish, served, now)
+        return _valid(wish, served, order, now)
     if served is not None and served.not_after and served.not_after <= now:
         return State(f"Ended {day(served.not_after, now)}", "error", *_successor(wish))
     if served is not None and served.kind == Kind.BAD:
@@ -127,9 +134,13 @@ def state_of(
     return _coming(wish, served, host, now)
 
 
-def _valid(wish: Wish, served: ServedCertificate, now: dt.datetime) -> State:
+def _valid(
+    wish: Wish, served: ServedCertificate, order: CertificateOrder | None, now: dt.datetime
+) -> State:
     assert served.not_after is not None
     left = served.not_after - now
+    if other := _in_place_of(wish, served, order):
+        return State(f"HTTPS, {served.issuer}", "waiting", other)
     if left < WARNING and wish.by != HttpsBy.SELF:
         return State(f"Ends {in_days(left)}", "waiting", *_successor(wish))
     who = "self-signed" if served.kind == Kind.LOCAL else served.issuer
@@ -140,6 +151,33 @@ def _valid(wish: Wish, served: ServedCertificate, now: dt.datetime) -> State:
     }
     word = f"HTTPS, {who}, ends {day(served.not_after, now)}"
     return State(word, "valid", details[wish.by])
+
+
+def _in_place_of(
+    wish: Wish, served: ServedCertificate, order: CertificateOrder | None = None
+) -> str:
+    """That another one is served than is wanted; empty where it is not."""
+    if wish.fingerprint and served.fingerprint != wish.fingerprint:
+        return "Another one is served than was uploaded for it last"
+    if wish.by == HttpsBy.SELF and served.kind != Kind.LOCAL:
+        return "Another one is served than Mist has signed for it"
+    issued_until = order.ends_at if order is not None else None
+    if wish.by == HttpsBy.AUTOMATIC and issued_until and issued_until != served.not_after:
+        return "Another one is served than was issued for it last"
+    return ""
+
+
+def _covered(wish: Wish, served: ServedCertificate | None, by: str, now: dt.datetime) -> State:
+    """Of an automatic name for which Traefik has a certificate that somebody gave it: `by`."""
+    if served is None or not is_served(wish, served, now):
+        detail = f"None is ordered: {by} is for this name too"
+        return State("No valid certificate", "waiting", detail)
+    assert served.not_after is not None
+    left = served.not_after - now
+    if left < WARNING:
+        return State(f"Ends {in_days(left)}", "waiting", f"Served by {by}: upload its successor")
+    word = f"HTTPS, {served.issuer}, ends {day(served.not_after, now)}"
+    return State(word, "valid", f"Served by {by}: none is ordered")
 
 
 def _successor(wish: Wish) -> tuple[str, bool]:

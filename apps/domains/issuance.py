@@ -22,6 +22,7 @@ from apps.domains import acme_planning as planning
 from apps.domains.acme import acme_settings, base_wildcard, issuing, resolvers_for
 from apps.domains.acme_models import AcmeSettings, CertificateOrder, DnsAccount
 from apps.domains.models import Domain, ServedCertificate
+from apps.domains.needed import forget_unwanted, note_covered
 from apps.domains.selectors import certificate_hindrance, leads_here
 from apps.engine.acme import DNS_RESOLVER, LETS_ENCRYPT
 from apps.engine.acme_outcomes import Issued, Refusal, covers
@@ -58,11 +59,16 @@ def step() -> bool:
     """Take up what became of orders, then let the next ones in. Whether some are being issued."""
     now = timezone.now()
     _keep_base_wildcard()
-    orders = list(CertificateOrder.objects.exclude(state=State.ISSUED))
-    if not orders and not _is_time():
+    open_ones = CertificateOrder.objects.exclude(state=State.ISSUED)
+    if not open_ones.exists() and not _is_time():
         return False
+    forget_unwanted()
     changed = _take_up(now)
-    orders = list(CertificateOrder.objects.exclude(state=State.ISSUED))
+    for order in note_covered(open_ones.all()):
+        changed = True
+        if order.state == State.COVERED:
+            _publish(order.host)
+    orders = list(open_ones.all())
     _wake_where_dns_changed(orders, now)
     for order in planning.admit(orders, now=now, leads=_may_be_asked):
         changed |= _ask(order, now)

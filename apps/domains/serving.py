@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +20,13 @@ from django.utils import timezone
 
 from apps.deployments import events
 from apps.deployments.models import Deployment, Status
+from apps.domains.acme import acme_settings, issuing
 from apps.domains.authority import local_pairs, local_root
-from apps.domains.certificates import https_of_app, own_by, pick, servable
+from apps.domains.certificates import chosen, https_of_app, own_by
 from apps.domains.https import PATIENCE
-from apps.domains.models import Certificate, Domain, ServedCertificate
-from apps.engine.certificates import KeyPair
+from apps.domains.models import Certificate, CertificateOrder, Domain, ServedCertificate
+from apps.engine.acme_outcomes import in_the_way
+from apps.engine.certificates import KeyPair, covers, listed
 from apps.engine.connect import get_engine
 from apps.engine.errors import EngineError, ProxyUnavailable, SecretsUnreadable
 from apps.engine.handshake import Seen, Trust
@@ -62,16 +64,54 @@ def settle() -> bool:
         names = wanted_names()
         _keep_rows(names)
         try:
-            is_new = get_engine().proxy.write_certificates(_pairs(names))
+            own = _own(names)
+            is_new = get_engine().proxy.write_certificates(_pairs(names, own))
+            is_cleared = _clear_the_way(names, own)
         except SecretsUnreadable as error:
             # What is served stays so: with a key missing nothing better can be written.
             logger.warning("Certificates: %s", error.sentence)
-            is_new = False
-        if is_new:
+            is_new = is_cleared = False
+        if is_new and not is_cleared:
             lying_ready = [n.host for n in names if n.by in (HttpsBy.OWN, HttpsBy.SELF)]
             rows = ServedCertificate.objects.filter(host__in=lying_ready)
             rows.update(next_look_at=timezone.now())
+    if is_cleared:
+        # Nobody looks before Traefik has taken everything up again.
+        return False
     return look_at_due()
+
+
+def _clear_the_way(names: Collection[Name], own: Mapping[str, Certificate]) -> bool:
+    """See that no certificate which Traefik was issued is served in place of one that lies ready;
+    whether there was such a one. One that has ended takes no valid one's place. Raises
+    `SecretsUnreadable`."""
+    now = timezone.now()
+    ready = {host: one.names for host, one in own.items() if one.not_before <= now < one.not_after}
+    ready |= {one.host: [one.host] for one in names if one.by == HttpsBy.SELF}
+    if not ready:
+        return False
+    proxy = get_engine().proxy
+    held = proxy.issued_certificates(acme_settings().directory) or ()
+    doomed = {one.hosts for one in in_the_way(held, ready)}
+    if not doomed:
+        return False
+    proxy.forget_certificates(issuing(), doomed)
+    _lost(doomed)
+    logger.info(
+        "Traefik has forgotten what it was issued for %s", listed(sorted(one[0] for one in doomed))
+    )
+    rows = ServedCertificate.objects.filter(host__in=ready)
+    rows.update(next_look_at=timezone.now() + SOON)
+    return True
+
+
+def _lost(doomed: Collection[tuple[str, ...]]) -> None:
+    """Names that were issued these, and whose owners want no other, are without one now."""
+    state = CertificateOrder.State
+    issued = CertificateOrder.objects.filter(state=state.ISSUED)
+    lost = [one.pk for one in issued if any(covers(names, one.host) for names in doomed)]
+    rows = CertificateOrder.objects.filter(pk__in=lost)
+    rows.update(state=state.WAITING, asked_at=timezone.now(), ends_at=None)
 
 
 def wanted_names() -> list[Name]:
@@ -104,17 +144,17 @@ def _keep_rows(names: Iterable[Name]) -> None:
         ServedCertificate.objects.filter(host=host).delete()
 
 
-def _pairs(names: Collection[Name]) -> list[KeyPair]:
+def _own(names: Iterable[Name]) -> dict[str, Certificate]:
+    """Name → the uploaded certificate to serve for it."""
+    wanting = ((one.project_id, one.host) for one in names if one.by == HttpsBy.OWN)
+    return chosen(wanting, timezone.now())
+
+
+def _pairs(names: Iterable[Name], own: Mapping[str, Certificate]) -> list[KeyPair]:
     """What lies ready for Traefik. Raises `SecretsUnreadable`."""
     pairs = local_pairs([name.host for name in names if name.by == HttpsBy.SELF])
-    own = [name for name in names if name.by == HttpsBy.OWN]
-    chosen: set[int] = set()
-    for project_id in {name.project_id for name in own}:
-        certificates, now = servable(project_id), timezone.now()
-        for name in own:
-            if name.project_id == project_id and (one := pick(certificates, name.host, now)):
-                chosen.add(one.pk)
-    return pairs + [one.pair for one in Certificate.objects.filter(pk__in=chosen).order_by("pk")]
+    served = {one.pk for one in own.values()}
+    return pairs + [one.pair for one in Certificate.objects.filter(pk__in=served).order_by("pk")]
 
 
 # ---------------------------------------------------------------------------------------- looking

@@ -9,20 +9,26 @@ import pytest
 from django.utils import timezone
 
 from apps.deployments.traffic import publish_routes
-from apps.domains import issuance
+from apps.domains import issuance, serving
+from apps.domains.acme import troubled_orders
 from apps.domains.acme_models import AcmeSettings, CertificateOrder, DnsAccount
 from apps.domains.acme_services import acme_save, certificate_retry, dns_account_save
-from apps.domains.services import domain_add
+from apps.domains.certificate_services import certificate_remove, certificate_save
+from apps.domains.models import Certificate
+from apps.domains.services import domain_add, domain_change, domain_remove
 from apps.engine.acme import LETS_ENCRYPT_STAGING
 from apps.engine.acme_outcomes import Issued, Refusal
 from apps.engine.errors import ProxyUnavailable
 from apps.engine.fake import FakeEngine
+from apps.projects.https_models import HttpsBy
 from apps.projects.models import App
 from tests.deployments.test_deployment_run import deploy
+from tests.machine.issuer import make_authority
 
 pytestmark = pytest.mark.django_db(transaction=True)
 State = CertificateOrder.State
 HOST = "shop.example.com"
+CA = make_authority("Our root", organisation="Ours")
 
 
 @pytest.fixture
@@ -213,3 +219,81 @@ def test_a_person_has_it_asked_for_at_once_but_not_twice_a_minute(
     fake.proxy.refused.clear()
     issuance.step()
     assert order().state == State.WAITING
+
+
+def uploaded(app: App, *names: str) -> Certificate:
+    pair = CA.chained(*names)
+    return certificate_save(project=app.project, chain=pair.chain, key=pair.key, created_by=None)
+
+
+def test_a_name_that_an_uploaded_certificate_covers_is_not_waited_for(
+    live: App, fake: FakeEngine
+) -> None:
+    issuance.step()
+    assert order().state == State.WAITING
+    # For another name. Traefik says nothing then: it has one for both.
+    other = domain_add(app=live, host="www.example.com", https=HttpsBy.OWN, created_by=None)
+    mine = uploaded(live, "www.example.com", HOST)
+    assert not issuance.step(), "it is waited for"
+    assert order().state == State.COVERED
+    assert order().detail == "the uploaded certificate shop.example.com and others"
+    assert asked(fake, live) == set()
+    assert troubled_orders(9) == ([], 0)
+    # Traefik goes by its names alone.
+    Certificate.objects.update(not_after=timezone.now())
+    assert not issuance.step()
+    assert order().detail == "the uploaded certificate shop.example.com and others (ended)"
+    # And has its turn when that is gone.
+    certificate_remove(certificate=mine)
+    assert issuance.step()
+    assert (order().state, order().detail) == (State.WAITING, "")
+    assert asked(fake, live) == {HOST}
+    # One that no name wants covers nothing: it is not given to Traefik.
+    domain_remove(domain=other)
+    uploaded(live, "www.example.com", HOST)
+    issuance.step()
+    assert order().state == State.WAITING
+
+
+def test_a_name_that_a_self_signed_wildcard_covers_is_not_waited_for(
+    live: App, fake: FakeEngine
+) -> None:
+    domain = domain_add(app=live, host="*.example.com", https=HttpsBy.SELF, created_by=None)
+    serving.settle()
+    issuance.step()
+    assert order().state == State.COVERED
+    assert order().detail == "the self-signed certificate *.example.com"
+    domain_remove(domain=domain)
+    serving.settle()
+    issuance.step()
+    assert order().state == State.WAITING
+
+
+def test_a_name_that_was_refused_and_is_covered_now_says_so(live: App, fake: FakeEngine) -> None:
+    issuance.step()
+    refuse(fake)
+    issuance.step()
+    domain_add(app=live, host="www.example.com", https=HttpsBy.OWN, created_by=None)
+    uploaded(live, "www.example.com", "*.example.com")
+    issuance.step()
+    assert (order().state, order().kind, order().next_at) == (State.COVERED, "", None)
+
+
+@pytest.mark.parametrize("by", [HttpsBy.OWN, HttpsBy.SELF, HttpsBy.OFF])
+def test_nobody_waits_for_a_name_whose_owner_chose_something_else(
+    live: App, fake: FakeEngine, by: HttpsBy
+) -> None:
+    issuance.step()
+    domain_change(domain=live.domains.get(), https=by)
+    assert not CertificateOrder.objects.filter(host=HOST).exists()
+    domain_change(domain=live.domains.get(), https=HttpsBy.AUTOMATIC)
+    publish_routes(live)
+    issuance.step()
+    assert order().state == State.WAITING
+
+
+def test_a_removed_name_is_in_nobodys_way(live: App, fake: FakeEngine) -> None:
+    issuance.step()
+    domain_remove(domain=live.domains.get())
+    assert not issuance.step()
+    assert not CertificateOrder.objects.exists()

@@ -19,7 +19,7 @@ DAY = dt.timedelta(days=1)
 Kind = ServedCertificate.Kind
 AUTOMATIC = Wish(HttpsBy.AUTOMATIC, resolver="http")
 PAUSED = Wish(HttpsBy.AUTOMATIC)
-OWN = Wish(HttpsBy.OWN, has_certificate=True)
+OWN = Wish(HttpsBy.OWN, fingerprint="ab")
 MISSING = Wish(HttpsBy.OWN)
 SELF = Wish(HttpsBy.SELF)
 OFF = Wish(HttpsBy.OFF)
@@ -32,7 +32,7 @@ def served(kind: Kind, days: float = 60, **more: object) -> ServedCertificate:
         issuer="Let's Encrypt",
         not_before=NOW - DAY,
         not_after=NOW + days * DAY,
-        **more,
+        **{"fingerprint": "ab"} | more,
     )
 
 
@@ -159,6 +159,46 @@ def test_where_nobody_is_asked_now_the_words_say_why(state: str, word: str, tone
     assert (said.word, said.tone) == (word, tone)
     # What is served all the same is what counts.
     assert state_of(PAUSED, served=PUBLIC, host="a.shop", now=NOW, order=order).tone == "valid"
+
+
+@pytest.mark.parametrize(
+    ("wish", "seen", "is_said"),
+    [
+        (OWN, served(Kind.PUBLIC, fingerprint="cd"), True),
+        (OWN, served(Kind.PUBLIC, 9, fingerprint="cd"), True),
+        (OWN, PUBLIC, False),
+        (SELF, PUBLIC, True),
+        (SELF, LOCAL, False),
+        (AUTOMATIC, served(Kind.PUBLIC, fingerprint="cd"), False),
+        (AUTOMATIC, served(Kind.GIVEN, 30), True),
+    ],
+)
+def test_it_is_said_that_another_one_is_served_than_was_chosen(
+    wish: Wish, seen: ServedCertificate, is_said: bool
+) -> None:
+    order = CertificateOrder(state="issued", ends_at=PUBLIC.not_after)
+    state = state_of(wish, served=seen, host="a.shop", now=NOW, order=order)
+    assert state.detail.startswith("Another one is served") is is_said
+    assert state.needs_attention is is_said
+
+
+@pytest.mark.parametrize(
+    ("seen", "word", "tone", "detail"),
+    [
+        (None, "No valid certificate", "waiting", "None is ordered: the uploaded certificate x"),
+        (BAD, "No valid certificate", "waiting", "None is ordered: the uploaded certificate x"),
+        (ENDED, "No valid certificate", "waiting", "None is ordered: the uploaded certificate x"),
+        (GIVEN, "HTTPS, Let's Encrypt, ends 31 Jul", "valid", "Served by the uploaded certificate x"),
+        (served(Kind.GIVEN, 9), "Ends in 9 days", "waiting", "Served by the uploaded certificate x"),
+    ],
+)  # fmt: skip
+def test_a_name_that_another_certificate_covers_says_which(
+    seen: ServedCertificate | None, word: str, tone: str, detail: str
+) -> None:
+    order = CertificateOrder(state="covered", detail="the uploaded certificate x")
+    said = state_of(PAUSED, served=seen, host="a.shop", now=NOW, order=order)
+    assert (said.word, said.tone) == (word, tone)
+    assert said.detail.startswith(detail)
 
 
 def test_there_are_words_for_everything() -> None:
