@@ -135,6 +135,11 @@ class CertificateOrder(models.Model):
         return self.state in (self.State.WAITING, self.State.ISSUED)
 
     @property
+    def is_overdue(self) -> bool:
+        """Whether its time has come and something else is in the way: its DNS, or another name."""
+        return self.next_at is not None and self.next_at <= timezone.now()
+
+    @property
     def is_in_trouble(self) -> bool:
         """Whether it was refused, or is there and its renewal fails."""
         is_there = self.state == self.State.ISSUED

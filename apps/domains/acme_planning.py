@@ -40,10 +40,10 @@ def admit(
     orders: Sequence[CertificateOrder],
     *,
     now: dt.datetime,
-    leads: Callable[[str], bool | None],
+    is_hindered: Callable[[str], bool],
 ) -> list[CertificateOrder]:
-    """Those whose turn it is. `leads` says whether a name leads here: one that does not has no
-    turn."""
+    """Those whose turn it is. One that something is in the way of has none, and is in nobody's
+    way."""
     waiting = [one for one in orders if one.state == State.WAITING]
     if any(_is_suspect(one) for one in waiting):
         return []
@@ -51,7 +51,7 @@ def admit(
     for one in sorted((one for one in orders if _is_due(one, now)), key=_since):
         if len(waiting) + len(chosen) >= (1 if _is_suspect(one) else AT_ONCE):
             break
-        if leads(one.host) is False:
+        if is_hindered(one.host):
             continue
         chosen.append(one)
         if _is_suspect(one):

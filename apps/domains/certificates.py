@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from apps.domains.acme import is_public_name, orders_of, resolvers_for
+from apps.domains.hindrance import Hindrance, hindrances
 from apps.domains.https import (
     Rules,
     State,
@@ -166,6 +167,8 @@ class Known:
     now: dt.datetime
     orders: Mapping[str, CertificateOrder] = field(default_factory=dict)
     """Name → how far its automatic certificate is; to show only."""
+    hindered: Mapping[str, Hindrance] = field(default_factory=dict)
+    """What is in the way of those that stand in line; to show only."""
 
     @property
     def orders_to_tell(self) -> list[CertificateOrder]:
@@ -191,12 +194,18 @@ class Known:
         return https_of(self.wish(host, by), served=served, rules=rules, now=self.now)
 
     def state(self, host: str, by: HttpsBy) -> State:
-        served, order = self.served.get(host), self.orders.get(host)
-        return state_of(self.wish(host, by), served=served, host=host, now=self.now, order=order)
+        return state_of(
+            self.wish(host, by),
+            served=self.served.get(host),
+            host=host,
+            now=self.now,
+            order=self.orders.get(host),
+            hindrance=self.hindered.get(host, Hindrance.NONE),
+        )
 
 
 def known_of(app: App, domains: Sequence[Domain], *, to_show: bool = False) -> Known:
-    """In at most seven queries; in three `to_show` states, for which a certificate that may not be
+    """In at most seven queries; in five `to_show` states, for which a certificate that may not be
     served counts too: that it is not served is seen. Then nothing is put in line either."""
     hosts = {app.host, *(one.host for one in domains)}
     served = {one.host: one for one in ServedCertificate.objects.filter(host__in=hosts)}
@@ -218,7 +227,9 @@ def known_of(app: App, domains: Sequence[Domain], *, to_show: bool = False) -> K
         return Known(served, certificates, strict, resolvers_for(automatic), timezone.now())
     orders = orders_of(automatic)
     asked = {host: HTTP_RESOLVER for host, order in orders.items() if order.is_asked}
-    return Known(served, certificates, strict, asked, timezone.now(), orders)
+    in_line = [one.host for one in orders.values() if one.state == CertificateOrder.State.QUEUED]
+    hindered = hindrances(in_line)
+    return Known(served, certificates, strict, asked, timezone.now(), orders, hindered)
 
 
 def https_of_app(app: App, domains: Sequence[Domain]) -> dict[str, Https | None]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from apps.domains.acme import is_public_name
 from apps.domains.certificate_models import WARNING
+from apps.domains.hindrance import Hindrance
 from apps.domains.models import CertificateOrder, ServedCertificate
 from apps.engine.certificates import listed
 from apps.engine.routes import WILD, Https
@@ -114,8 +115,10 @@ def state_of(
     host: str,
     now: dt.datetime,
     order: CertificateOrder | None = None,
+    hindrance: Hindrance = Hindrance.NONE,
 ) -> State:
-    """`order` is how far an automatic certificate is, where that is known."""
+    """`order` is how far an automatic certificate is, where that is known, and `hindrance` what
+    keeps it in line."""
     if wish.by == HttpsBy.OFF:
         return State("Plain HTTP", "none", "HTTPS is off")
     is_covered = order is not None and order.state == CertificateOrder.State.COVERED
@@ -130,8 +133,16 @@ def state_of(
     if wish.by == HttpsBy.AUTOMATIC and not wish.resolver and order is not None:
         if order.state == CertificateOrder.State.FAILED:
             return State("No certificate", "error", "Below is why; plain HTTP works meanwhile")
-        return State("In line for a certificate", "none", "Asked for when its DNS leads here")
+        return State("In line for a certificate", "none", _IN_LINE[hindrance])
     return _coming(wish, served, host, now)
+
+
+_IN_LINE = {
+    Hindrance.NONE: "Asked for when its turn has come",
+    Hindrance.ASKING: "Asked for once its DNS has answered",
+    Hindrance.DNS: "Asked for when its DNS leads here",
+    Hindrance.CAA: "Asked for when its CAA records let the issuer",
+}
 
 
 def _valid(

@@ -21,14 +21,14 @@ from apps.deployments.traffic import publish_routes
 from apps.domains import acme_planning as planning
 from apps.domains.acme import acme_settings, base_wildcard, issuing, resolvers_for
 from apps.domains.acme_models import AcmeSettings, CertificateOrder, DnsAccount
+from apps.domains.hindrance import hindrances
 from apps.domains.models import Domain, ServedCertificate
 from apps.domains.needed import forget_unwanted, note_covered
-from apps.domains.selectors import certificate_hindrance, leads_here
-from apps.engine.acme import DNS_RESOLVER, LETS_ENCRYPT
+from apps.domains.selectors import leads_here
+from apps.engine.acme import DNS_RESOLVER
 from apps.engine.acme_outcomes import Issued, Refusal, covers
 from apps.engine.connect import get_engine
 from apps.engine.errors import EngineError
-from apps.engine.name_state import CaaState
 from apps.engine.routes import WILD
 from apps.projects.models import App
 from apps.system.names import base_domain
@@ -70,7 +70,8 @@ def step() -> bool:
             _publish(order.host)
     orders = list(open_ones.all())
     _wake_where_dns_changed(orders, now)
-    for order in planning.admit(orders, now=now, leads=_may_be_asked):
+    hindered = hindrances([one.host for one in orders])
+    for order in planning.admit(orders, now=now, is_hindered=lambda host: bool(hindered[host])):
         changed |= _ask(order, now)
     if changed:
         events.publish(events.LOBBY, {"type": "mist.changed"})
@@ -211,18 +212,6 @@ def _wake_where_dns_changed(orders: Iterable[CertificateOrder], now: dt.datetime
 
 
 # ----------------------------------------------------------------------------------------- asking
-
-
-def _may_be_asked(host: str) -> bool | None:
-    """Whether the DNS has nothing against it; None where that is not known."""
-    if certificate_hindrance(host) == CaaState.FORBIDS and _asks_lets_encrypt():
-        return False
-    return leads_here(host)
-
-
-def _asks_lets_encrypt() -> bool:
-    """CAA records are read for that issuer."""
-    return acme_settings().directory == LETS_ENCRYPT
 
 
 def _ask(order: CertificateOrder, now: dt.datetime) -> bool:

@@ -8,8 +8,9 @@ from django.db.models import Q, QuerySet
 
 from apps.deployments.models import Deployment, Status
 from apps.domains.certificates import https_of_app
+from apps.domains.hindrance import LEADS_HERE
 from apps.domains.models import Domain, NameCheck, TrafficRules, TrafficUser
-from apps.engine.name_state import CaaState, NameState
+from apps.engine.name_state import NameState
 from apps.engine.routes import WILD, Https, Route
 from apps.engine.traffic_rules import TrafficRules as EngineRules
 from apps.projects.https_models import origin
@@ -149,34 +150,17 @@ def own_holder(host: str) -> str | None:
 
 # -------------------------------------------------------------------------- what the DNS said last
 
-LEADS_HERE = {
-    NameState.HERE: True,
-    NameState.PROXIED: True,
-    NameState.PRIVATE: False,
-    NameState.PARTLY: False,
-    NameState.ELSEWHERE: False,
-    NameState.MISSING: False,
-    NameState.LOOP: False,
-}
-
 
 def leads_here(host: str) -> bool | None:
     """Whether visitors from everywhere reach this server by the name (or, of `*.example.com`, by
     any name directly below), all of its addresses considered. None where that is not known: it was
     not asked for yet, the DNS did not answer, or nobody told the server's public address.
 
-    Of a name behind a proxy (Cloudflare) True: where that leads, only its owner sees. For the
-    question whether a certificate may be asked for, see `certificate_hindrance` besides.
+    Of a name behind a proxy (Cloudflare) True: where that leads, only its owner sees. Whether a
+    certificate may be asked for is another question (`hindrance`).
     """
     found = NameCheck.objects.filter(host=host).values_list("state", flat=True).first()
     return LEADS_HERE.get(NameState(found)) if found else None
-
-
-def certificate_hindrance(host: str) -> CaaState:
-    """What CAA records have against a certificate for the name: `CaaState.ALLOWS`, which is empty,
-    also where nobody has asked yet."""
-    found = NameCheck.objects.filter(host=host).values_list("caa", flat=True).first()
-    return CaaState(found or "")
 
 
 def is_public_name(host: str) -> bool:

@@ -15,6 +15,7 @@ from apps.deployments import reconciliation
 from apps.domains import issuance, serving
 from apps.domains.acme_models import AcmeSettings, CertificateOrder
 from apps.domains.acme_services import acme_save, certificate_retry, dns_account_save
+from apps.domains.models import NameCheck
 from apps.domains.services import domain_add
 from apps.engine.connect import get_engine
 from apps.projects.models import App
@@ -47,6 +48,8 @@ class Certified:
 
     def add(self, host: str) -> None:
         domain_add(app=self.app, host=host, created_by=None)
+        # Nobody asks the DNS here, so it is not waited for.
+        NameCheck.objects.update(asked_at=None)
         reconciliation.apply_wishes()
 
     def order(self, host: str) -> CertificateOrder:

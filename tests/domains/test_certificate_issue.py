@@ -14,7 +14,7 @@ from apps.domains.acme import troubled_orders
 from apps.domains.acme_models import AcmeSettings, CertificateOrder, DnsAccount
 from apps.domains.acme_services import acme_save, certificate_retry, dns_account_save
 from apps.domains.certificate_services import certificate_remove, certificate_save
-from apps.domains.models import Certificate
+from apps.domains.models import Certificate, NameCheck
 from apps.domains.services import domain_add, domain_change, domain_remove
 from apps.engine.acme import LETS_ENCRYPT_STAGING
 from apps.engine.acme_outcomes import Issued, Refusal
@@ -37,8 +37,14 @@ def live(web: App, fake: FakeEngine) -> App:
     fake.proxy.ensure_running()
     deploy(web)
     domain_add(app=web, host=HOST, created_by=None)
+    nobody_asks_the_dns()
     publish_routes(web)
     return web
+
+
+def nobody_asks_the_dns() -> None:
+    """What the DNS would say is not waited for."""
+    NameCheck.objects.update(asked_at=None)
 
 
 def order(host: str = HOST) -> CertificateOrder:

@@ -20,7 +20,7 @@ def order(host: str, state: str = State.QUEUED, *, age: int = 0, **fields: Any) 
 
 
 def admitted(*orders: CertificateOrder, away: str = "") -> list[str]:
-    found = admit(orders, now=NOW, leads=lambda host: host != away)
+    found = admit(orders, now=NOW, is_hindered=lambda host: host == away)
     return [one.host for one in found]
 
 

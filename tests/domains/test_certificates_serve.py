@@ -27,6 +27,7 @@ from apps.domains.models import (
     Domain,
     LocalAuthority,
     LocalCertificate,
+    NameCheck,
     ServedCertificate,
 )
 from apps.domains.services import domain_add, domain_change, domain_move, domain_remove
@@ -69,6 +70,8 @@ def seen(pair: KeyPair, trust: Trust = Trust.PUBLIC) -> Seen:
 def file_of(fake: FakeEngine, app: App) -> Any:
     """With the names that stood in line asked for."""
     reconciliation.apply_wishes()
+    # What the DNS would say is not waited for.
+    NameCheck.objects.update(asked_at=None)
     issuance.step()
     return fake.proxy.read_routes(str(app.pk))
 

@@ -14,10 +14,11 @@ from pytest_django import Settings
 
 from apps.accounts.models import User
 from apps.domains import checking
+from apps.domains.hindrance import Hindrance, hindrances
 from apps.domains.models import NameCheck
-from apps.domains.selectors import certificate_hindrance, leads_here
+from apps.domains.selectors import leads_here
 from apps.domains.services import domain_add, domain_remove
-from apps.engine.name_state import CaaState, NameState
+from apps.engine.name_state import NameState
 from apps.projects.models import App, Membership, ProjectRole
 from tests.domains.conftest import SERVER4, SERVER6
 from tests.machine.dns_host import DnsHost
@@ -164,13 +165,13 @@ def test_caa_that_forbids_the_certificate_shows_the_record_to_add(
     dns_host.add(HOST, "A", SERVER4)
     dns_host.add("example.com", "CAA", '0 issue "other.example"')
     check(web)
-    assert leads_here(HOST) is True and certificate_hindrance(HOST) == CaaState.FORBIDS
+    assert leads_here(HOST) is True and hindrances([HOST]) == {HOST: Hindrance.CAA}
     shown = text_of(inside)
     assert "CAA forbids the certificate" in shown
     assert 'COPY @ 0 issue "letsencrypt.org"' in shown
     dns_host.add("example.com", "CAA", '0 issue "other.example"', '0 issue "letsencrypt.org"')
     check(web)
-    assert certificate_hindrance(HOST) == CaaState.ALLOWS
+    assert hindrances([HOST]) == {HOST: Hindrance.NONE}
 
 
 def test_a_server_that_knows_private_addresses_only_says_what_to_set(

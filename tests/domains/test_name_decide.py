@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.domains.advice import advise
+from apps.domains.hindrance import LEADS_HERE
 from apps.domains.models import NameCheck
-from apps.domains.selectors import LEADS_HERE
 from apps.engine.name_facts import CaaRecord, Lookup, NameFacts, Outcome, OwnAddresses
 from apps.engine.name_state import CaaState, NameState, caa_state, decide
 
