@@ -5,16 +5,20 @@ from __future__ import annotations
 from celery import shared_task
 from django.db import connection
 
-from apps.deployments.tasks import apply_wishes, wake
+from apps.deployments.tasks import apply_wishes, publish_routes, wake
 from apps.domains import checking, serving
 from apps.domains.warning import warn_by_mail
 from apps.engine.errors import EngineError
+from apps.system.names import ask_for_address
 
 
 @shared_task  # type: ignore[untyped-decorator]
 def check_due_names() -> None:
-    """Ask the DNS for names whose time has come."""
+    """Ask the DNS for names whose time has come, and before that by which address this server is
+    seen: some of them follow from it."""
     try:
+        if ask_for_address():
+            wake(publish_routes, settle_certificates)
         checking.check_due()
     finally:
         connection.close()

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 
 from apps.engine.locks import file_lock
-from apps.engine.public_addresses import own_addresses
+from apps.engine.public_addresses import ask_outside, own_addresses
 
 LOCAL = "localhost"
 """The base domain of a server without a public address: it leads to the machine that asks."""
@@ -40,6 +40,9 @@ class ChosenNames:
     """Id of the person who has to."""
     given_up: str = ""
     """The last name by which nobody came."""
+    seen_address: str = ""
+    """The public IPv4 address that `MIST_ADDRESS_SERVICE` has said last. Kept while nobody answers:
+    the names of all apps hang on it."""
 
     @property
     def has_trial(self) -> bool:
@@ -47,7 +50,7 @@ class ChosenNames:
 
 
 _read: dict[Path, tuple[int, int, ChosenNames]] = {}
-_automatic: dict[str, tuple[float, str]] = {}
+_automatic: dict[tuple[str, str], tuple[float, str]] = {}
 
 
 def chosen_names() -> ChosenNames:
@@ -99,16 +102,31 @@ def base_domain() -> str:
 
 
 def automatic_base() -> str:
-    """`203-0-113-7.sslip.io` on a server with a public address, where `MIST_WILDCARD_DNS` is not
-    turned off; else localhost."""
+    """`203-0-113-7.sslip.io` on a server with a public address, its own or the one that was said by
+    `MIST_ADDRESS_SERVICE`, where `MIST_WILDCARD_DNS` is not turned off; else localhost."""
     service = settings.MIST_WILDCARD_DNS
     if not service:
         return LOCAL
-    until, found = _automatic.get(service, (0.0, ""))
+    seen = chosen_names().seen_address if settings.MIST_ADDRESS_SERVICE else ""
+    until, found = _automatic.get((service, seen), (0.0, ""))
     if time.monotonic() >= until:
-        found = wildcard_name(_public_v4(), service)
-        _automatic[service] = (time.monotonic() + SEEN_SECONDS, found)
+        found = wildcard_name(_public_v4() or ((seen,) if seen else ()), service)
+        _automatic[service, seen] = (time.monotonic() + SEEN_SECONDS, found)
     return found
+
+
+def ask_for_address() -> bool:
+    """Where the names of apps hang on it, ask `MIST_ADDRESS_SERVICE` by which address this server
+    is seen; whether apps have other names since. Takes up to seconds: no page waits for it."""
+    service, is_chosen = settings.MIST_ADDRESS_SERVICE, bool(chosen_names().base_domain)
+    if not service or not settings.MIST_WILDCARD_DNS or settings.MIST_BASE_DOMAIN or is_chosen:
+        return False
+    if _public_v4():
+        return False
+    before, said = base_domain(), ask_outside(service)
+    if said and said != chosen_names().seen_address:
+        keep_names(seen_address=said)
+    return base_domain() != before
 
 
 def wildcard_name(addresses: tuple[str, ...], service: str) -> str:

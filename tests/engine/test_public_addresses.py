@@ -2,49 +2,22 @@
 
 from __future__ import annotations
 
-import http.server
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from apps.engine import public_addresses
 from apps.engine.machine_net import machine_addresses
 from apps.engine.public_addresses import check_service, own_addresses
+from tests.machine.outside import Outside, serve_outside
 
 PRIVATE = ["10.0.0.5", "127.0.0.1", "::1"]
 
 
-class Outside:
-    """Says in plain text from which address somebody came."""
-
-    def __init__(self) -> None:
-        self.says, self.status, self.asked = "198.18.0.1", 200, 0
-        outside = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                outside.asked += 1
-                self.send_response(outside.status)
-                self.end_headers()
-                self.wfile.write(outside.says.encode())
-
-            def log_message(self, *words: object) -> None:
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/"
-
-
 @pytest.fixture
 def outside() -> Iterator[Outside]:
-    made = Outside()
-    threading.Thread(target=made.server.serve_forever, daemon=True).start()
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
-    public_addresses._answers.clear()
+    with serve_outside() as made:
+        yield made
 
 
 def test_what_is_told_counts_alone(outside: Outside) -> None:

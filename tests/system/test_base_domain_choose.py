@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,24 @@ from apps.accounts.models import User
 from apps.deployments import reconciliation
 from apps.domains.models import NameCheck
 from apps.domains.services import domain_add
+from apps.domains.tasks import check_due_names
+from apps.engine import public_addresses
 from apps.engine.errors import InvalidSource
 from apps.engine.fake import FakeEngine
+from apps.engine.public_addresses import own_addresses
 from apps.projects.models import App
 from apps.system import names
 from apps.system.address_services import base_domain_change, check_base_domain
-from apps.system.names import base_domain, chosen_names, keep_names, wildcard_name
+from apps.system.names import (
+    ask_for_address,
+    base_domain,
+    chosen_names,
+    keep_names,
+    wildcard_name,
+)
 from apps.system.planning import is_own_name
 from tests.deployments.test_deployment_run import deploy
+from tests.machine.outside import Outside, serve_outside
 
 URL = "/settings/addresses/"
 NEW = "apps.example.net"
@@ -116,6 +127,66 @@ def test_a_server_with_a_public_address_has_names_that_lead_there(
     settings.MIST_WILDCARD_DNS = ""
     assert web.host == "web-shop.localhost"
     names._automatic.clear()
+
+
+@pytest.fixture
+def outside(settings: Settings, data_dir: Path) -> Iterator[Outside]:
+    """Somebody who says by which address this server is seen, which does not know it itself."""
+    if own_addresses(named=[]).public_of(4):
+        pytest.skip("this machine has a public address of its own")
+    names._automatic.clear()
+    settings.MIST_WILDCARD_DNS, settings.MIST_PUBLIC_ADDRESSES = "sslip.io", []
+    with serve_outside() as found:
+        settings.MIST_ADDRESS_SERVICE = found.url
+        yield found
+    names._automatic.clear()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_names_follow_from_the_address_that_a_service_says(
+    fake: FakeEngine, web: App, outside: Outside
+) -> None:
+    deploy(web)
+    outside.says = "8.8.4.4\n"
+    assert web.host == "web-shop.localhost" and outside.asked == 0, "a page asked"
+    check_due_names()
+    assert web.host == "web-shop.8-8-4-4.sslip.io" and outside.asked == 1
+    assert NameCheck.objects.filter(host=web.host).exists()
+    reconciliation.restore_routes()
+    assert rule(fake, web) == "Host(`web-shop.8-8-4-4.sslip.io`)"
+    # They stay while it says nothing, also for who has just started.
+    public_addresses._answers.clear()
+    outside.says = ""
+    assert not ask_for_address() and web.host == "web-shop.8-8-4-4.sslip.io"
+    names._automatic.clear()
+    assert web.host == "web-shop.8-8-4-4.sslip.io"
+    # And go along when it is another one.
+    public_addresses._answers.clear()
+    outside.says = "8.8.8.8"
+    assert ask_for_address() and web.host == "web-shop.8-8-8-8.sslip.io"
+    assert not ask_for_address()
+
+
+def test_nobody_is_asked_for_an_address_on_which_no_name_hangs(
+    web: App, outside: Outside, settings: Settings
+) -> None:
+    outside.says = "8.8.4.4"
+    for name, value in (
+        ("MIST_BASE_DOMAIN", "apps.example.com"),
+        ("MIST_PUBLIC_ADDRESSES", ["203.0.113.7"]),
+        ("MIST_WILDCARD_DNS", ""),
+        ("MIST_ADDRESS_SERVICE", ""),
+    ):
+        before = getattr(settings, name)
+        setattr(settings, name, value)
+        assert not ask_for_address()
+        setattr(settings, name, before)
+    keep_names(base_domain=NEW)
+    assert not ask_for_address() and outside.asked == 0
+    # Whoever names nobody any more goes by nobody's word.
+    keep_names(base_domain="", seen_address="8.8.4.4")
+    settings.MIST_ADDRESS_SERVICE = ""
+    assert web.host == "web-shop.localhost"
 
 
 def test_names_below_the_dashboards_are_refused_while_browsers_insist_on_https(
