@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from apps.deployments import events
 from apps.domains.models import NameCheck
-from apps.domains.selectors import is_public_name, names_in_use
+from apps.domains.selectors import is_public_name, names_in_use, parts_of
 from apps.engine.connect import look_up_name
 from apps.engine.name_facts import NameFacts, OwnAddresses, parse_server
 from apps.engine.name_state import NameState, Verdict, decide
@@ -75,13 +75,13 @@ def server_addresses() -> OwnAddresses:
 
 def _take_in(names: set[str]) -> None:
     known = set(NameCheck.objects.values_list("host", flat=True))
-    fresh = [NameCheck(host=name) for name in sorted(names - known)]
-    NameCheck.objects.bulk_create(fresh, ignore_conflicts=True)
-    gone = known - names
-    if gone:
-        # One that was asked for a moment ago is of a name that is just being added.
-        old = timezone.now() - CLAIM
-        NameCheck.objects.filter(host__in=gone).exclude(asked_at__gt=old).delete()
+    for some in parts_of(sorted(names - known)):
+        fresh = [NameCheck(host=name) for name in some]
+        NameCheck.objects.bulk_create(fresh, ignore_conflicts=True)
+    # One that was asked for a moment ago is of a name that is just being added.
+    old = timezone.now() - CLAIM
+    for some in parts_of(sorted(known - names)):
+        NameCheck.objects.filter(host__in=some).exclude(asked_at__gt=old).delete()
 
 
 def _claim(check: NameCheck) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from apps.domains.acme import base_wildcard
 from apps.domains.certificates import covering, own_by
 from apps.domains.models import CertificateOrder, Domain
+from apps.domains.selectors import parts_of
 from apps.projects.https_models import HttpsBy
 from apps.projects.models import App
 from apps.system.names import base_domain, dashboard_names
@@ -18,8 +19,8 @@ State = CertificateOrder.State
 def forget_unwanted() -> None:
     """Names that are gone, or whose owner chose something else, are in nobody's way."""
     hosts = set(CertificateOrder.objects.exclude(state=State.ISSUED).values_list("host", flat=True))
-    if gone := hosts - _wanted(hosts):
-        CertificateOrder.objects.filter(host__in=gone).delete()
+    for some in parts_of(sorted(hosts - _wanted(hosts))):
+        CertificateOrder.objects.filter(host__in=some).delete()
 
 
 def note_covered(orders: Iterable[CertificateOrder]) -> list[CertificateOrder]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from django.db.models import Q, QuerySet
 
@@ -179,6 +179,15 @@ def names_in_use() -> set[str]:
         found.add(f"{WILD}{base}")
     found.update(dashboard_names())
     return {name for name in found if is_public_name(name)}
+
+
+AT_ONCE = 200
+"""Rows that are written in one go: nobody else writes meanwhile."""
+
+
+def parts_of(hosts: Sequence[str]) -> Iterator[Sequence[str]]:
+    """So many at a time: with another base domain the names of all apps change at once."""
+    return (hosts[start : start + AT_ONCE] for start in range(0, len(hosts), AT_ONCE))
 
 
 def checks_of(hosts: Iterable[str]) -> dict[str, NameCheck]:

@@ -25,6 +25,7 @@ from apps.domains.authority import local_pairs, local_root
 from apps.domains.certificates import chosen, https_of_app, own_by
 from apps.domains.https import PATIENCE
 from apps.domains.models import Certificate, CertificateOrder, Domain, ServedCertificate
+from apps.domains.selectors import parts_of
 from apps.engine.acme_outcomes import in_the_way
 from apps.engine.certificates import KeyPair, covers, listed
 from apps.engine.connect import get_engine
@@ -136,12 +137,11 @@ def _keep_rows(names: Iterable[Name]) -> None:
     wanted = {name.host for name in names}
     there = set(ServedCertificate.objects.values_list("host", flat=True))
     now = timezone.now()
-    ServedCertificate.objects.bulk_create(
-        [ServedCertificate(host=host, waits_since=now) for host in sorted(wanted - there)],
-        ignore_conflicts=True,
-    )
-    for host in there - wanted:
-        ServedCertificate.objects.filter(host=host).delete()
+    for some in parts_of(sorted(wanted - there)):
+        fresh = [ServedCertificate(host=host, waits_since=now) for host in some]
+        ServedCertificate.objects.bulk_create(fresh, ignore_conflicts=True)
+    for some in parts_of(sorted(there - wanted)):
+        ServedCertificate.objects.filter(host__in=some).delete()
 
 
 def _own(names: Iterable[Name]) -> dict[str, Certificate]:

@@ -8,21 +8,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django import Settings
 
 from apps.accounts.models import User
 from apps.deployments import reconciliation
-from apps.domains.models import NameCheck
+from apps.domains import checking, serving
+from apps.domains.models import NameCheck, ServedCertificate
+from apps.domains.selectors import AT_ONCE, names_in_use
 from apps.domains.services import domain_add
 from apps.domains.tasks import check_due_names
 from apps.engine import public_addresses
 from apps.engine.errors import InvalidSource
 from apps.engine.fake import FakeEngine
 from apps.engine.public_addresses import own_addresses
+from apps.projects.https_models import HttpsBy
 from apps.projects.models import App
+from apps.projects.services import project_create
 from apps.system import names
 from apps.system.address_services import base_domain_change, check_base_domain
 from apps.system.names import (
@@ -239,3 +245,44 @@ def test_a_name_with_an_address_in_it_can_be_read_back(found: tuple[str, ...]) -
         assert name.removesuffix(".sslip.io").replace("-", ".") == found[0]
     else:
         assert name == "localhost"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_write_is_of_more_rows_than_others_may_wait_for(
+    fake: FakeEngine, settings: Settings, data_dir: Path
+) -> None:
+    settings.MIST_BASE_DOMAIN = "apps.example.com"
+    shop = project_create(slug="many", created_by=None)
+    App.objects.bulk_create(
+        App(
+            project=shop,
+            slug=f"a{n}",
+            label=f"a{n}-many",
+            repository="https://e.example/r",
+            own_https=HttpsBy.SELF if n < 3 else HttpsBy.OWN,
+        )
+        for n in range(2 * AT_ONCE)
+    )
+    for base in ("apps.example.com", NEW):
+        settings.MIST_BASE_DOMAIN = base
+        with CaptureQueriesContext(connection) as asked:
+            checking._take_in(names_in_use())
+            serving.settle()
+        assert 0 < most_at_once([one["sql"] for one in asked], names=f"-many.{base}'") <= AT_ONCE
+        assert NameCheck.objects.filter(host__endswith=f".{base}").count() == 2 * AT_ONCE + 1
+        assert ServedCertificate.objects.count() == 2 * AT_ONCE
+
+
+def most_at_once(statements: list[str], *, names: str) -> int:
+    """How many of these names the one transaction makes or removes that has most of them."""
+    most = now = 0
+    is_open = False
+    for sql in statements:
+        if sql.startswith("BEGIN"):
+            is_open, now = True, 0
+        elif sql.startswith("COMMIT"):
+            is_open = False
+        elif sql.startswith(("INSERT", "DELETE")):
+            now = (now if is_open else 0) + sql.count(names)
+            most = max(most, now)
+    return most
