@@ -190,12 +190,12 @@ def check_memory() -> Check:
     return Check("Memory", enough, says, "Builds and apps need memory: add some or a swap file.")
 
 
-def check_proxy(running: bool) -> Check:
+def check_proxy(running: bool, *, in_container: bool = False) -> Check:
     return Check(
         "Traefik",
         running,
         "running" if running else "not running, so no app answers",
-        "Run ./mist up.",
+        "Run docker compose up --detach." if in_container else "Run ./mist up.",
     )
 
 

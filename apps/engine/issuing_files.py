@@ -22,14 +22,19 @@ TAIL = 4 * 1024 * 1024
 
 
 class IssuingFiles:
-    """Readable by nobody but Mist's user and Traefik's."""
+    """Readable by nobody but Mist's user and Traefik's.
 
-    def __init__(self, home: Path, *, ca_file: str) -> None:
+    `apart`: Traefik is a container, which sees of the machine's files what is in `home`, and is
+    started by others. Mist is one then, too, which sees the data directory.
+    """
+
+    def __init__(self, home: Path, *, ca_file: str, apart: bool = False) -> None:
         self._folder = home / acme.FOLDER
         self._resolvers = self._folder / "resolvers.json"
         self._digest = self._folder / "environment.digest"
         self._forgetting = self._folder / "forgetting"
         self._ca_file = ca_file
+        self._apart = apart
         self._environment: dict[str, str] | None = None
         """None while this process was not told."""
 
@@ -45,9 +50,21 @@ class IssuingFiles:
         if issuing is None:
             return
         _write(self._resolvers, acme.resolvers_text(issuing, folder=self._folder))
-        # Traefik gives up without a word over one that it cannot read.
-        ca_file = "" if self._ca_problem() else self._ca_file
-        self._environment = acme.environment(issuing, folder=self._folder, ca_file=ca_file)
+        self._environment = acme.environment(
+            issuing, folder=self._folder, ca_file=self._ca_file_for_traefik()
+        )
+
+    def _ca_file_for_traefik(self) -> str:
+        """Its path where Traefik runs. Over one that it cannot read it gives up without a word."""
+        if not self._ca_file or self._ca_problem():
+            return ""
+        if not self._apart:
+            return self._ca_file
+        text = Path(self._ca_file).read_text("utf-8", "replace")
+        # Another name for another content: Traefik reads it when it starts.
+        copy = self._folder / f"ca-{hashlib.sha256(text.encode()).hexdigest()[:16]}.pem"
+        _write(copy, text)
+        return str(copy)
 
     def resolvers_text(self) -> str:
         """For the static configuration."""
@@ -72,6 +89,8 @@ class IssuingFiles:
         mine = self._environment or {}
         salt = secrets.token_hex(16)
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # What a container left: here credentials are in no file.
+        self.environment_file.unlink(missing_ok=True)
         _write(self._digest, f"{salt} {_digest(mine, salt)}\n")
         return os.environ | mine
 
@@ -83,11 +102,19 @@ class IssuingFiles:
             f"{key}={shlex.quote(value)}\n" for key, value in sorted(self._environment.items())
         ]
         text = "".join(lines)
-        if self.environment_file.is_file() and self.environment_file.read_text() == text:
+        was = self.environment_file.read_text() if self.environment_file.is_file() else ""
+        if was == text:
             return False
-        is_new = bool(text) or self.environment_file.is_file()
         _write(self.environment_file, text)
-        return is_new
+        return True
+
+    @property
+    def environment_written_at(self) -> float:
+        """When it was last another one, in seconds of the epoch."""
+        try:
+            return self.environment_file.stat().st_mtime
+        except OSError:
+            return 0.0
 
     # ---------------------------------------------------------------------------------- storage
 
@@ -126,16 +153,30 @@ class IssuingFiles:
         """Whether the Traefik that runs may hold what was taken out of its storage."""
         return self._forgetting.exists()
 
+    @property
+    def told_to_forget_at(self) -> float:
+        """When something was last taken out of its storage, in seconds since the epoch; 0 where the
+        Traefik that runs has read it since."""
+        return self._forgetting.stat().st_mtime if self._forgetting.exists() else 0.0
+
     def note_start(self) -> None:
         """It starts now, and reads its storage."""
         self._forgetting.unlink(missing_ok=True)
 
     def check(self) -> Check:
         """Whether Traefik can use what it keeps here, and what it was given."""
+        anew = "(./mist down --proxy, ./mist up)"
+        named = "Name a file with certificates in PEM, and restart Mist."
+        if self._apart:
+            anew = "(docker compose restart traefik)"
+            named = (
+                "Name a file with certificates in PEM below the data directory, of which alone "
+                "Mist's containers know, and run docker compose up --detach."
+            )
         if problem := self._ca_problem():
             return Check(
                 _CHECK, False, f"MIST_ACME_CA_FILE, {self._ca_file}, {problem}, so nobody uses it",
-                "Name a file with certificates in PEM, and restart Mist.",
+                named,
             )  # fmt: skip
         for path in sorted(self._folder.glob("*.json")):
             if path == self._resolvers:
@@ -146,13 +187,12 @@ class IssuingFiles:
             except (OSError, ValueError):
                 return Check(
                     _CHECK, False, f"{path} cannot be read",
-                    "Move it away and restart Traefik (./mist down --proxy, ./mist up): "
-                    "certificates are issued anew then.",
+                    f"Move it away and restart Traefik {anew}: certificates are issued anew then.",
                 )  # fmt: skip
             if mode & 0o077:
                 return Check(
                     _CHECK, False, f"{path} can be read by others, so Traefik does not use it",
-                    f"Run chmod 600 {path} and restart Traefik (./mist down --proxy, ./mist up).",
+                    f"Run chmod 600 {path} and restart Traefik {anew}.",
                 )  # fmt: skip
         return Check(_CHECK, True, "what Traefik keeps of them can be read, by nobody else")
 

@@ -47,7 +47,7 @@ def proxy_checks(engine: Engine) -> Iterator[Check]:
     yield check_pairing(state.version, engine.containers)
     yield check_static(state, current)
     containers = running_apps(engine)
-    yield from check_routes(engine.proxy, state, containers)
+    yield from check_routes(engine.proxy, state, containers, anew)
     yield check_entry_points(engine.proxy.entry_points(), anew)
     yield check_reach(engine.proxy, containers)
 
@@ -122,9 +122,10 @@ def running_apps(engine: Engine) -> list[Container]:
 
 
 def check_routes(
-    proxy: Proxy, state: ProxyState, containers: Sequence[Container]
+    proxy: Proxy, state: ProxyState, containers: Sequence[Container], anew: str
 ) -> Iterator[Check]:
-    """What is wrong is looked at twice: a change that was made just now needs a moment."""
+    """What is wrong is looked at twice: a change that was made just now needs a moment. `anew` says
+    how Traefik is restarted."""
     problems = route_problems(state, containers)
     if problems:
         time.sleep(AGAIN_SECONDS)
@@ -135,7 +136,7 @@ def check_routes(
     grave = [one for one in problems if one.needed]
     name = "Traefik's routes"
     if grave:
-        hint = "Restart the apps that are named. What stays: ./mist down --proxy, then ./mist up."
+        hint = f"Restart the apps that are named. For what stays: {anew}"
         yield Check(name, False, _listed(grave, names), hint)
     else:
         routers = sum(one.endswith("@file") for one in state.routers)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import logging
 import time
 from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
 
 import docker
 from docker.errors import APIError
@@ -17,15 +19,19 @@ from apps.engine.client import connect, guard
 from apps.engine.data import EngineConfig
 from apps.engine.deadline import Deadline
 from apps.engine.errors import EngineError, ProxyUnavailable
+from apps.engine.issuing_files import IssuingFiles
 from apps.engine.locks import file_lock
 from apps.engine.probe import is_connected, no_connection
 from apps.engine.proxy_container import find_proxy, join_all, missing_networks
-from apps.engine.traefik import Traefik
+from apps.engine.proxy_state import ProxyState
+from apps.engine.traefik import POLL_SECONDS, START_SECONDS, Traefik
 
 logger = logging.getLogger("mist.engine")
 DASHBOARD_LABEL = "mist.dashboard-of"
 """On the containers of the dashboard, as `PROXY_LABEL` on Traefik's."""
 LOG_LINES = 5_000
+FINISH_SECONDS = 1
+"""How long one that is restarted may go on with what it has begun; nobody new comes in then."""
 _DASHBOARD = """
   # Mist's own pages: any number of containers, of which one may go at any time.
   dashboard:
@@ -45,6 +51,7 @@ class ContainerTraefik(Traefik):
 
     def __init__(self, config: EngineConfig) -> None:
         super().__init__(config)
+        self._issuing = IssuingFiles(self._home, ca_file=config.acme_ca_file, apart=True)
         self._log_hint = "Read what it says: docker compose logs traefik."
 
     @property
@@ -63,47 +70,77 @@ class ContainerTraefik(Traefik):
             return False
 
     def prepare(self, issuing: Issuing | None = None) -> None:
-        is_new = self._keep(issuing)
-        with guard():
+        with guard(), self._lock():
+            self._keep(issuing)
             proxy = find_proxy(self._client, self._config)
             if proxy is None:
                 return
             # Compose has made it by now, and starts it when this is done: what it finds then it
             # has to reach, or visitors wait for an answer that cannot come.
             join_all(self._client, self._config, proxy)
-            if proxy.status != "running":
-                self._issuing.note_start()
-            elif is_new:
-                # It reads this file when it starts.
-                self._restart(proxy)
+            if proxy.status == "running" and self._was_told_since(proxy):
+                # Nobody waits for it: pages that say what is wrong with it are started next.
+                proxy.restart(timeout=FINISH_SECONDS)
 
     def ensure_running(self, issuing: Issuing | None = None) -> None:
         """Let Traefik into the networks that it is not in, and restart it where it has to know
-        something else. Starting it is compose's: raises `ProxyUnavailable` when it does not run."""
-        with guard(), file_lock(self._config.data_dir / "locks" / "proxy"):
+        something else. Starting it is compose's: raises `ProxyUnavailable` when it does not run,
+        or does not come up again."""
+        with guard(), self._lock():
             proxy = self._proxy()
             join_all(self._client, self._config, proxy)
-            if issuing is not None and self._keep(issuing):
+            if issuing is None:
+                return
+            self._keep(issuing)
+            if self._was_told_since(proxy):
                 self._restart(proxy)
 
     def forget_certificates(self, issuing: Issuing, doomed: Collection[tuple[str, ...]]) -> None:
-        with guard(), file_lock(self._config.data_dir / "locks" / "proxy"):
+        with guard(), self._lock():
             proxy = self._proxy()
             self._keep(issuing)
             self._issuing.forget(issuing.directory, doomed)
             self._restart(proxy)
 
-    def _restart(self, proxy: Container) -> None:
-        proxy.restart(timeout=5)
-        self._issuing.note_start()
+    def state(self) -> ProxyState:
+        found = super().state()
+        with guard():
+            was_told = self._was_told_since(self._proxy())
+        return dataclasses.replace(found, is_current=found.is_current and not was_told)
 
-    def _keep(self, issuing: Issuing | None) -> bool:
-        """Write what it reads when it starts; whether that is new."""
+    def _lock(self) -> AbstractContextManager[None]:
+        return file_lock(self._config.data_dir / "locks" / "proxy")
+
+    def _keep(self, issuing: Issuing | None) -> None:
+        """Write what it reads when it starts."""
         self._issuing.keep(issuing)
         if issuing is not None:
             self._issuing.prepare_storage(issuing.directory)
-        is_new = self._issuing.write_environment() | self._write_static()
-        return is_new or self._issuing.is_forgetting
+        self._issuing.write_environment()
+        self._write_static()
+
+    def _was_told_since(self, proxy: Container) -> bool:
+        """Whether it was started before the last change of what it reads then. The files say so,
+        and not whoever changed them, who may have been killed right after."""
+        static = self._home / "traefik.yml"
+        issuing = self._issuing
+        told = max(
+            issuing.environment_written_at, issuing.told_to_forget_at, static.stat().st_mtime
+        )
+        return dt.datetime.fromisoformat(proxy.attrs["State"]["StartedAt"]).timestamp() < told
+
+    def _restart(self, proxy: Container) -> None:
+        """Return once it answers. Raises `ProxyUnavailable`."""
+        proxy.restart(timeout=FINISH_SECONDS)
+        self._issuing.note_start()
+        until = time.monotonic() + START_SECONDS
+        while not self._answers():
+            if time.monotonic() >= until:
+                said = proxy.logs(tail=5).decode(errors="replace").strip()
+                raise ProxyUnavailable(
+                    "Traefik does not come up again.", hint=self._log_hint, detail=said
+                )
+            time.sleep(POLL_SECONDS)
 
     def refused_certificates(self, since: dt.datetime) -> Sequence[Refusal]:
         with guard():

@@ -73,7 +73,9 @@ def test_another_credential_is_noticed_and_the_same_one_is_not(
 def test_a_container_reads_its_credentials_from_a_file_of_its_own(
     files: IssuingFiles, tmp_path: Path
 ) -> None:
+    assert files.environment_written_at == 0
     assert files.write_environment() and not files.write_environment()
+    assert files.environment_written_at > 0
     assert files.environment_file.stat().st_mode & 0o777 == 0o600
     assert shlex.split(files.environment_file.read_text()) == [f"CF_DNS_API_TOKEN={TOKEN}"]
     files.keep(Issuing())
@@ -101,6 +103,34 @@ def test_a_private_issuers_file_that_is_none_is_left_out_and_told(
     files.keep(Issuing())
     assert "LEGO_CA_CERTIFICATES" not in files.environment()
     assert not files.check().ok and says in files.check().says
+
+
+def test_a_traefik_in_a_container_gets_a_copy_of_what_it_could_not_see(tmp_path: Path) -> None:
+    ca_file, home = tmp_path / "ca.pem", tmp_path / "traefik"
+    names = set()
+    for text in ("-----BEGIN CERTIFICATE-----\n1", "-----BEGIN CERTIFICATE-----\n2"):
+        ca_file.write_text(text)
+        files = IssuingFiles(home, ca_file=str(ca_file), apart=True)
+        home.mkdir(exist_ok=True)
+        files.keep(Issuing())
+        assert files.write_environment(), "it has to be started anew for another content"
+        [line] = [one for one in files.environment_file.read_text().splitlines() if ".pem" in one]
+        copy = Path(line.partition("=")[2])
+        assert copy.is_relative_to(home / "acme") and copy.read_text() == text
+        assert copy.stat().st_mode & 0o777 == 0o600 and files.check().ok
+        names.add(copy)
+    assert len(names) == 2
+    ca_file.unlink()
+    assert "below the data directory" in files.check().hint
+
+
+def test_credentials_that_a_container_needed_go_when_mist_starts_traefik(
+    files: IssuingFiles,
+) -> None:
+    files.write_environment()
+    assert TOKEN in shlex.split(files.environment_file.read_text())[0]
+    files.environment()
+    assert not files.environment_file.exists()
 
 
 def test_a_storage_that_traefik_cannot_use_is_found(files: IssuingFiles, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import ssl
 import subprocess
 import threading
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,13 +80,15 @@ def serve_issuer(
     https_port: int,
     lifetime_seconds: int = 90 * 86400,
     bound: bool = False,
+    address: str = "127.0.0.1",
 ) -> Iterator[Issuer]:
-    """One that finds names at these ports of 127.0.0.1. `bound` to accounts that it knows."""
+    """One that finds names at these ports of 127.0.0.1. `bound` to accounts that it knows. Asked
+    at that `address` of this machine."""
     folder.mkdir(parents=True, exist_ok=True)
     acme, management, dns, dns_management = free_ports(4)
-    ca_file, certificate, key = _certificates(folder)
+    ca_file, certificate, key = _certificates(folder, {"127.0.0.1", address})
     config = {
-        "listenAddress": f"127.0.0.1:{acme}",
+        "listenAddress": f"{address}:{acme}",
         "managementListenAddress": f"127.0.0.1:{management}",
         "certificate": str(certificate),
         "privateKey": str(key),
@@ -100,7 +102,7 @@ def serve_issuer(
     path = folder / "pebble.json"
     path.write_text(json.dumps({"pebble": config}))
     issuer = Issuer(
-        directory=f"https://127.0.0.1:{acme}/dir",
+        directory=f"https://{address}:{acme}/dir",
         ca_file=ca_file,
         management=f"https://127.0.0.1:{management}",
         dns_server=f"127.0.0.1:{dns}",
@@ -135,8 +137,8 @@ def _answers(issuer: Issuer) -> bool:
     return True
 
 
-def _certificates(folder: Path) -> tuple[Path, Path, Path]:
-    """A CA, and a certificate and key for 127.0.0.1."""
+def _certificates(folder: Path, addresses: Iterable[str]) -> tuple[Path, Path, Path]:
+    """A CA, and a certificate and key for these addresses."""
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "CA of a test")])
     now = dt.datetime.now(dt.UTC)
@@ -156,8 +158,8 @@ def _certificates(folder: Path) -> tuple[Path, Path, Path]:
         x509.BasicConstraints(ca=True, path_length=0), critical=True
     )
     here = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    own = made(here, key.public_key()).add_extension(address, critical=False)
+    at = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(a)) for a in addresses])
+    own = made(here, key.public_key()).add_extension(at, critical=False)
     ca_file, certificate, key_file = (folder / name for name in ("ca.pem", "own.pem", "own.key"))
     pem = serialization.Encoding.PEM
     ca_file.write_bytes(authority.sign(ca_key, hashes.SHA256()).public_bytes(pem))

@@ -24,8 +24,10 @@ from tests.machine.world import sweep
 _ROWS = """
 import json
 from apps.deployments.models import Deployment
-names = ("id", "number", "status", "owner", "container_id")
-print(json.dumps(list(Deployment.objects.order_by("id").values(*names))))
+names = ("id", "number", "status", "owner", "container_id", "app_id")
+rows = Deployment.objects.select_related("app__project").order_by("id")
+found = [{name: getattr(row, name) for name in names} for row in rows if str(row.app) == "%s"]
+print(json.dumps(found))
 """
 
 
@@ -59,8 +61,13 @@ class SplitMist:
         """The JSON that a piece of Python prints inside of Mist."""
         return json.loads(self.run("shell", "-v", "0", "-c", code))
 
-    def deployments(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.ask(_ROWS)
+    def do(self, code: str) -> None:
+        """A piece of Python, inside of Mist."""
+        self.run("shell", "-v", "0", "-c", code)
+
+    def deployments(self, app: str) -> list[dict[str, Any]]:
+        """Those of `PROJECT/APP`, oldest first."""
+        found: list[dict[str, Any]] = self.ask(_ROWS % app)
         return found
 
     def containers(self, part: str) -> list[Container]:
@@ -85,11 +92,11 @@ class SplitMist:
     def instance(self) -> str:
         return (self.host.data_dir / "instance").read_text().strip()
 
-    def apps(self) -> list[Container]:
-        """Every container that this Mist made, running or not."""
-        label = f"mist.instance={self.instance()}"
+    def apps(self, app: str = "") -> list[Container]:
+        """Every container that this Mist made, running or not; those of `PROJECT/APP`."""
+        labels = [f"mist.instance={self.instance()}", *([f"mist.name={app}"] if app else [])]
         return docker.from_env().containers.list(
-            all=True, filters={"label": label}, ignore_removed=True
+            all=True, filters={"label": labels}, ignore_removed=True
         )
 
 
@@ -109,6 +116,24 @@ def split_mist(host: LiveMist, **settings: str) -> Iterator[SplitMist]:
         split.compose("--profile", "postgres", "down", "--volumes", "--timeout", "1")
         if (host.data_dir / "instance").is_file():
             sweep(split.instance())
+
+
+@contextmanager
+def counted(split: SplitMist, app: str) -> Iterator[set[int]]:
+    """How many containers of the app run, at each of many moments."""
+    numbers, over = set[int](), threading.Event()
+
+    def look() -> None:
+        while not over.wait(0.05):
+            numbers.add(sum(one.status == "running" for one in split.apps(app)))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield numbers
+    finally:
+        over.set()
+        thread.join()
 
 
 @dataclass

@@ -18,9 +18,8 @@ from tests.machine.split_parts import build_mist
 from tests.machine.world import SAMPLES, wait_until
 
 pytestmark = pytest.mark.docker
-HOST = "web-shop.localhost"
+APP, HOST = "shop/web", "web-shop.localhost"
 SLOW_BUILD = "RUN echo building slowly && sleep 10\n"
-PASSWORD = "of-this-test-alone"
 QUICK = {"MIST_DRAIN_SECONDS": "3", "MIST_STOP_TIMEOUT": "1"}
 INSIDE = """
 import json, time
@@ -62,8 +61,8 @@ def origin(git: GitHost) -> Origin:
 
 def make_shop(mist: LiveMist | SplitMist, origin: Origin) -> None:
     mist.run("project_create", "shop")
-    mist.run("app_create", "shop/web", "--repo", origin.url)
-    mist.run("deploy", "shop/web", "--wait")
+    mist.run("app_create", APP, "--repo", origin.url)
+    mist.run("deploy", APP, "--wait")
 
 
 def serves(mist: LiveMist, body: str) -> bool:
@@ -96,16 +95,16 @@ def lose_one_of_each(split: SplitMist, origin: Origin) -> None:
     split.up(web=2, worker=2)
     slow = (origin.path / "Dockerfile").read_text() + SLOW_BUILD
     origin.commit({"Dockerfile": slow, "site/index.html": "2"}, "Second version")
-    split.run("deploy", "shop/web")
+    split.run("deploy", APP)
     wait_until(lambda: "building slowly" in build_log(split.host, 2), "the build", 60)
-    [_, second] = split.deployments()
+    [_, second] = split.deployments(APP)
     end_the_worker_of(split, second)
     split.containers("web")[0].kill()
     origin.commit({"site/index.html": "3"}, "Third version")
     [redis] = split.containers("redis")
     redis.restart(timeout=1)
     # Waits behind the second one, of which it takes nothing away.
-    split.run("deploy", "shop/web")
+    split.run("deploy", APP)
     wait_until(lambda: split.dashboard() == 200, "the other web", 20)
     wait_until(lambda: split.host.visit(HOST) == (200, "3"), "the third version", 120)
 
@@ -135,14 +134,14 @@ def check_the_inside(split: SplitMist) -> None:
 
 def check_invariants(split: SplitMist, seen: Probing) -> None:
     def settled() -> bool:
-        return len(split.apps()) == 1
+        return len(split.apps(APP)) == 1
 
     wait_until(settled, "the end of the old versions", 60)
-    rows = split.deployments()
+    rows = split.deployments(APP)
     assert [row["status"] for row in rows] == ["retired", "retired", "live"]
-    [container] = split.apps()
+    [container] = split.apps(APP)
     assert (container.id, container.status) == (rows[-1]["container_id"], "running")
-    [route] = (split.host.data_dir / "traefik" / "dynamic").glob("app-*.yml")
+    route = split.host.data_dir / "traefik" / "dynamic" / f"app-{rows[-1]['app_id']}.yml"
     [router, _away] = json.loads(route.read_text())["http"]["routers"].values()
     assert router["service"].endswith(f"-{rows[-1]['id']}@docker")
     assert not list((split.host.data_dir / "builds").glob("*"))
@@ -178,18 +177,3 @@ def test_it_takes_a_data_directory_over_loses_nothing_and_gives_it_back(
         wait_until(lambda: serves(host, "3"), "the app, served by the first again")
         assert split.apps() == [third]
         assert host.apps()[0]["state"] == "running"
-
-
-def test_it_does_the_same_on_postgresql(tmp_path: Path, origin: Origin) -> None:
-    database = {
-        "COMPOSE_PROFILES": "postgres",
-        "POSTGRES_PASSWORD": PASSWORD,
-        "DATABASE_URL": f"postgres://mist:{PASSWORD}@postgres:5432/mist",
-    }
-    with live_mist(tmp_path / "data", **QUICK) as host, split_mist(host, **database) as split:
-        split.up()
-        make_shop(split, origin)
-        with probing(host, HOST) as seen:
-            lose_one_of_each(split, origin)
-            check_invariants(split, seen)
-        assert not (host.data_dir / "mist.db").exists()

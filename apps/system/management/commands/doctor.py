@@ -55,7 +55,8 @@ class Command(MistCommand):
         if not config.proxy_host:
             # In a container: what starts with the machine is not seen from here.
             yield boot.check_boot(config.data_dir)
-        yield host.check_proxy(runs := engine.proxy.running())
+        runs = engine.proxy.running()
+        yield host.check_proxy(runs, in_container=bool(config.proxy_host))
         if runs:
             yield from proxy_checks(engine)
         yield engine.proxy.check_certificates()

@@ -1,0 +1,219 @@
+"""What an app may ask for, in a Mist in parts on PostgreSQL: certificates, and replicas that are
+replaced one by one. One Mist for all of these tests, of which each has an app of its own."""
+
+from __future__ import annotations
+
+import http.client
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from apps.engine.host import own_address
+from tests.engine.git_host import GitHost, Origin, serve_git
+from tests.machine.issuer import make_authority
+from tests.machine.live import live_mist
+from tests.machine.pebble import Issuer, serve_issuer
+from tests.machine.secure import ask, trusting
+from tests.machine.split import SplitMist, counted, probing, split_mist
+from tests.machine.split_parts import build_mist
+from tests.machine.world import SAMPLES, wait_until
+from tests.system.test_split_serve import (
+    HOST,
+    QUICK,
+    build_log,
+    check_invariants,
+    end_the_worker_of,
+    lose_one_of_each,
+    make_shop,
+)
+
+pytestmark = pytest.mark.docker
+PASSWORD = "of-this-test-alone"
+REPLICAS = 3
+SLOW_START = 'CMD ["sh", "-c", "sleep 4; exec httpd -f -p 8080 -h /www"]\n'
+ASK_ISSUER = """
+from apps.domains.acme_services import acme_save
+acme_save(eab_key=None, changed_by=None, **{!r})
+"""
+FORGET = """
+import datetime as dt
+from django.utils import timezone
+from apps.domains.acme_models import AcmeSettings
+AcmeSettings.objects.update(apply_asked_at=timezone.now() - dt.timedelta(minutes=2))
+"""
+GIVE = """
+from apps.domains.certificate_services import certificate_save, https_change
+from apps.projects.https_models import HttpsBy
+from apps.projects.models import App
+app = next(app for app in App.objects.all() if str(app) == {app!r})
+certificate_save(project=app.project, chain={chain!r}, key={key!r}, created_by=None)
+https_change(app=app, own_https=HttpsBy.OWN)
+"""
+REPLICATE = """
+from apps.projects.models import App
+from apps.projects.services import app_update
+app = next(app for app in App.objects.all() if str(app) == {app!r})
+app_update(app=app, replicas={replicas})
+"""
+
+
+@dataclass(frozen=True)
+class Parts:
+    split: SplitMist
+    issuer: Issuer
+    git: GitHost
+
+    def origin(self, name: str) -> Origin:
+        made = self.git.create(f"acme/{name}")
+        shutil.copytree(SAMPLES / "static", made.path, dirs_exist_ok=True)
+        made.commit({"site/index.html": "1"}, "First version")
+        return made
+
+    def app(self, name: str) -> tuple[str, Origin]:
+        """One that is live, in a project of its own."""
+        origin, app = self.origin(name), f"{name}/site"
+        self.split.run("project_create", name)
+        self.split.run("app_create", app, "--repo", origin.url)
+        self.split.run("deploy", app, "--wait")
+        return app, origin
+
+    def http(self, host: str) -> tuple[int, str]:
+        """The status, and where it sends on to."""
+        port = int(self.split.host.env["MIST_HTTP_PORT"])
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        try:
+            connection.request("GET", "/", headers={"Host": host})
+            answer = connection.getresponse()
+            return answer.status, answer.getheader("Location", "")
+        except OSError:
+            return 0, ""
+        finally:
+            connection.close()
+
+    @property
+    def https_port(self) -> int:
+        return int(self.split.host.env["MIST_HTTPS_PORT"])
+
+    def is_trusted(self, host: str, root: str) -> bool:
+        """Whether somebody who trusts the root gets the app's page."""
+        try:
+            return ask(self.https_port, host, trusting(root)).status == 200
+        except OSError:
+            return False
+
+    def traefik_started_at(self) -> str:
+        return "".join(one.attrs["State"]["StartedAt"] for one in self.split.containers("traefik"))
+
+    def doctor(self) -> str:
+        return self.split.compose("exec", "-T", "beat", "sh", "-c", "mist doctor; true")
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parts]:
+    """With two webs and two workers. What the issuer signs counts as known."""
+    build_mist()
+    folder = tmp_path_factory.mktemp("parts")
+    settings = QUICK | {
+        "COMPOSE_PROFILES": "postgres",
+        "POSTGRES_PASSWORD": PASSWORD,
+        "DATABASE_URL": f"postgres://mist:{PASSWORD}@postgres:5432/mist",
+        "MIST_ACME_CA_FILE": str(folder / "data" / "issuer.pem"),
+    }
+    with (
+        serve_git(folder / "git", own_address()) as git,
+        live_mist(folder / "data", **settings) as host,
+        split_mist(host) as split,
+        serve_issuer(
+            folder / "issuer",
+            http_port=int(host.env["MIST_HTTP_PORT"]),
+            https_port=int(host.env["MIST_HTTPS_PORT"]),
+            address=own_address(),
+        ) as issuer,
+    ):
+        host.data_dir.mkdir()
+        known = issuer.ca_file.read_bytes() + issuer.root()
+        (host.data_dir / "issuer.pem").write_bytes(known)
+        split.up(web=2, worker=2)
+        yield Parts(split, issuer, git)
+
+
+def test_it_loses_nothing_on_postgresql(parts: Parts) -> None:
+    split, origin = parts.split, parts.origin("web")
+    make_shop(split, origin)
+    with probing(split.host, HOST) as seen:
+        lose_one_of_each(split, origin)
+        check_invariants(split, seen)
+    assert not (split.host.data_dir / "mist.db").exists()
+
+
+def test_an_issuer_that_is_changed_certifies_names_and_visitors_are_sent_on(parts: Parts) -> None:
+    split, root = parts.split, parts.issuer.root().decode()
+    app, _ = parts.app("certified")
+    began = parts.traefik_started_at()
+    split.do(ASK_ISSUER.format({"directory": parts.issuer.directory, "is_on": True}))
+    wait_until(lambda: parts.traefik_started_at() not in ("", began), "Traefik's restart", 30)
+    wait_until(lambda: parts.http("site-certified.localhost")[0] == 200, "the app", 20)
+    split.run("domain_add", app, "shop.example.com")
+    wait_until(lambda: parts.is_trusted("shop.example.com", root), "the certificate", 60)
+    to = f"https://shop.example.com:{parts.https_port}/"
+    wait_until(lambda: parts.http("shop.example.com") == (302, to), "the redirect", 60)
+    # How names are proven is no news to Traefik.
+    began = parts.traefik_started_at()
+    split.do(ASK_ISSUER.format({"challenge": "tls"}))
+    split.run("domain_add", app, "tls.example.com")
+    wait_until(lambda: parts.is_trusted("tls.example.com", root), "the other certificate", 60)
+    assert parts.traefik_started_at() == began
+    said = parts.doctor()
+    assert "PROBLEM" not in said, said
+    # A worker that ends after it wrote what Traefik has to know, and before it said so.
+    (split.host.data_dir / "traefik" / "traefik.yml").touch()
+    said = parts.doctor()
+    assert "PROBLEM Traefik's configuration" in said and "docker compose up --detach" in said, said
+    split.do(FORGET)
+    wait_until(lambda: parts.traefik_started_at() not in ("", began), "the restart", 30)
+    wait_until(lambda: parts.is_trusted("shop.example.com", root), "the certificate again", 20)
+    assert "ok      Traefik's configuration" in parts.doctor()
+    assert parts.issuer.orders() == 2
+
+
+def test_a_certificate_of_ones_own_is_served_and_visitors_are_sent_on(parts: Parts) -> None:
+    app, _ = parts.app("owned")
+    host, authority = "site-owned.localhost", make_authority()
+    pair = authority.chained(host)
+    parts.split.do(GIVE.format(app=app, chain=pair.chain, key=pair.key))
+    wait_until(lambda: parts.is_trusted(host, authority.pem), "the certificate", 30)
+    to = f"https://{host}:{parts.https_port}/"
+    wait_until(lambda: parts.http(host) == (302, to), "the redirect", 30)
+    assert parts.is_trusted(host, authority.pem)
+
+
+def test_replicas_are_replaced_one_by_one_also_when_the_worker_ends_midway(parts: Parts) -> None:
+    split = parts.split
+    split.up(web=2, worker=2)
+    app, origin = parts.app("rolled")
+    split.do(REPLICATE.format(app=app, replicas=REPLICAS))
+    split.run("deploy", app, "--wait")
+    wait_until(lambda: len(split.apps(app)) == REPLICAS, "three containers", 30)
+    with counted(split, app) as numbers, probing(split.host, "site-rolled.localhost") as seen:
+        split.run("deploy", app, "--wait")
+        wait_until(lambda: len(split.apps(app)) == REPLICAS, "the end of the old ones", 30)
+
+        dockerfile = (origin.path / "Dockerfile").read_text()
+        slow = dockerfile.partition("CMD")[0] + SLOW_START
+        origin.commit({"Dockerfile": slow, "site/index.html": "2"}, "Second version")
+        split.run("deploy", app)
+        held = split.deployments(app)[-1]
+        wait_until(lambda: "1 of 3 replaced" in build_log(split.host, held["id"]), "midway", 60)
+        end_the_worker_of(split, held)
+        assert "2 of 3 replaced" not in build_log(split.host, held["id"])
+        wait_until(lambda: "3 of 3 replaced" in build_log(split.host, held["id"]), "the end", 120)
+        wait_until(lambda: len(split.apps(app)) == REPLICAS, "the end of the old ones", 30)
+    assert seen.failures == 0 and seen.asked > 100, seen
+    assert numbers == {REPLICAS, REPLICAS + 1}
+    rows = split.deployments(app)
+    assert [row["status"] for row in rows] == ["retired", "retired", "retired", "live"]
+    assert rows[-1]["id"] == held["id"] and rows[-1]["owner"] == ""
+    assert all(one.labels["mist.deployment"] == str(held["id"]) for one in split.apps(app))
+    assert parts.http("site-rolled.localhost")[0] == 200
