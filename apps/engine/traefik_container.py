@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
+from typing import Any
 
 import docker
 from docker.errors import APIError
@@ -24,7 +25,7 @@ from apps.engine.locks import file_lock
 from apps.engine.probe import is_connected, no_connection
 from apps.engine.proxy_container import find_proxy, join_all, missing_networks
 from apps.engine.proxy_state import ProxyState
-from apps.engine.traefik import POLL_SECONDS, START_SECONDS, Traefik
+from apps.engine.traefik import Traefik
 
 logger = logging.getLogger("mist.engine")
 DASHBOARD_LABEL = "mist.dashboard-of"
@@ -32,6 +33,8 @@ DASHBOARD_LABEL = "mist.dashboard-of"
 LOG_LINES = 5_000
 FINISH_SECONDS = 1
 """How long one that is restarted may go on with what it has begun; nobody new comes in then."""
+UP_SECONDS, POLL_SECONDS = 20.0, 0.03
+_SILENT = "Run docker compose up --detach, or docker compose logs traefik to see why."
 _DASHBOARD = """
   # Mist's own pages: any number of containers, of which one may go at any time.
   dashboard:
@@ -87,12 +90,12 @@ class ContainerTraefik(Traefik):
         something else. Starting it is compose's: raises `ProxyUnavailable` when it does not run,
         or does not come up again."""
         with guard(), self._lock():
+            if issuing is not None:
+                # Also for one that is down, perhaps because of what it was told before.
+                self._keep(issuing)
             proxy = self._proxy()
             join_all(self._client, self._config, proxy)
-            if issuing is None:
-                return
-            self._keep(issuing)
-            if self._was_told_since(proxy):
+            if issuing is not None and self._was_told_since(proxy):
                 self._restart(proxy)
 
     def forget_certificates(self, issuing: Issuing, doomed: Collection[tuple[str, ...]]) -> None:
@@ -133,7 +136,7 @@ class ContainerTraefik(Traefik):
         """Return once it answers. Raises `ProxyUnavailable`."""
         proxy.restart(timeout=FINISH_SECONDS)
         self._issuing.note_start()
-        until = time.monotonic() + START_SECONDS
+        until = time.monotonic() + UP_SECONDS
         while not self._answers():
             if time.monotonic() >= until:
                 said = proxy.logs(tail=5).decode(errors="replace").strip()
@@ -193,6 +196,12 @@ class ContainerTraefik(Traefik):
                 ) from error
         output = done.output if isinstance(done.output, bytes) else b""
         return int(done.exit_code or 0), output.decode(errors="replace")
+
+    def _api(self, path: str, **how: Any) -> dict[str, Any] | None:
+        try:
+            return super()._api(path, **how)
+        except ProxyUnavailable as error:
+            raise ProxyUnavailable(error.sentence, hint=_SILENT) from error
 
     def _placeholders(self) -> dict[str, object]:
         folder = self._config.data_dir

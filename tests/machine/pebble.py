@@ -82,8 +82,8 @@ def serve_issuer(
     bound: bool = False,
     address: str = "127.0.0.1",
 ) -> Iterator[Issuer]:
-    """One that finds names at these ports of 127.0.0.1. `bound` to accounts that it knows. Asked
-    at that `address` of this machine."""
+    """One that finds names at these ports of 127.0.0.1. `bound` to accounts that it knows. It and
+    its DNS are asked at that `address` of this machine."""
     folder.mkdir(parents=True, exist_ok=True)
     acme, management, dns, dns_management = free_ports(4)
     ca_file, certificate, key = _certificates(folder, {"127.0.0.1", address})
@@ -105,11 +105,11 @@ def serve_issuer(
         directory=f"https://{address}:{acme}/dir",
         ca_file=ca_file,
         management=f"https://127.0.0.1:{management}",
-        dns_server=f"127.0.0.1:{dns}",
+        dns_server=f"{address}:{dns}",
         dns_management=f"http://127.0.0.1:{dns_management}",
         log=folder / "pebble.log",
     )
-    names = [f"-dns01=127.0.0.1:{dns}", f"-management=127.0.0.1:{dns_management}"]
+    names = [f"-dns01={address}:{dns}", f"-management=127.0.0.1:{dns_management}"]
     nothing = ["-http01=", "-https01=", "-tlsalpn01=", "-defaultIPv6="]
     with ExitStack() as stack:
         _run(stack, ["pebble-challtestsrv", *names, *nothing], folder / "dns.log")
@@ -171,7 +171,7 @@ def _certificates(folder: Path, addresses: Iterable[str]) -> tuple[Path, Path, P
 
 
 @contextmanager
-def serve_dns_requests(issuer: Issuer) -> Iterator[str]:
+def serve_dns_requests(issuer: Issuer, address: str = "127.0.0.1") -> Iterator[str]:
     """What lego's provider `httpreq` asks, at this address: it makes and takes away records in the
     issuer's DNS."""
 
@@ -188,11 +188,11 @@ def serve_dns_requests(issuer: Issuer) -> Iterator[str]:
         def log_message(self, *args: object) -> None:
             """Nothing."""
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = http.server.ThreadingHTTPServer((address, 0), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"http://{address}:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()

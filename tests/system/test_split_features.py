@@ -6,6 +6,7 @@ from __future__ import annotations
 import http.client
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -14,7 +15,7 @@ from apps.engine.host import own_address
 from tests.engine.git_host import GitHost, Origin, serve_git
 from tests.machine.issuer import make_authority
 from tests.machine.live import live_mist
-from tests.machine.pebble import Issuer, serve_issuer
+from tests.machine.pebble import Issuer, serve_dns_requests, serve_issuer
 from tests.machine.secure import ask, trusting
 from tests.machine.split import SplitMist, counted, probing, split_mist
 from tests.machine.split_parts import build_mist
@@ -42,6 +43,16 @@ import datetime as dt
 from django.utils import timezone
 from apps.domains.acme_models import AcmeSettings
 AcmeSettings.objects.update(apply_asked_at=timezone.now() - dt.timedelta(minutes=2))
+"""
+ORDER = """
+import json
+from apps.domains.acme_models import CertificateOrder
+print(json.dumps([CertificateOrder.objects.filter(host={!r}).values("state", "kind").first()]))
+"""
+PROVE_BY_DNS = """
+from apps.domains.acme_services import dns_account_save
+dns_account_save(provider="httpreq", values={{"HTTPREQ_ENDPOINT": {!r}}}, servers={!r},
+                 looks=False, created_by=None)
 """
 GIVE = """
 from apps.domains.certificate_services import certificate_save, https_change
@@ -106,6 +117,14 @@ class Parts:
     def traefik_started_at(self) -> str:
         return "".join(one.attrs["State"]["StartedAt"] for one in self.split.containers("traefik"))
 
+    @contextmanager
+    def restarted(self) -> Iterator[None]:
+        """What is done meanwhile has Traefik restarted; afterwards apps answer."""
+        began = self.traefik_started_at()
+        yield
+        wait_until(lambda: self.traefik_started_at() not in ("", began), "Traefik's restart", 30)
+        wait_until(lambda: self.http("nobody.localhost")[0] == 404, "Traefik", 20)
+
     def doctor(self) -> str:
         return self.split.compose("exec", "-T", "beat", "sh", "-c", "mist doctor; true")
 
@@ -148,34 +167,53 @@ def test_it_loses_nothing_on_postgresql(parts: Parts) -> None:
     assert not (split.host.data_dir / "mist.db").exists()
 
 
-def test_an_issuer_that_is_changed_certifies_names_and_visitors_are_sent_on(parts: Parts) -> None:
+def test_names_are_certified_and_visitors_sent_on(parts: Parts) -> None:
     split, root = parts.split, parts.issuer.root().decode()
     app, _ = parts.app("certified")
-    began = parts.traefik_started_at()
-    split.do(ASK_ISSUER.format({"directory": parts.issuer.directory, "is_on": True}))
-    wait_until(lambda: parts.traefik_started_at() not in ("", began), "Traefik's restart", 30)
-    wait_until(lambda: parts.http("site-certified.localhost")[0] == 200, "the app", 20)
+    with parts.restarted():
+        split.do(ASK_ISSUER.format({"directory": parts.issuer.directory, "is_on": True}))
+    parts.issuer.set_address("wrong.example.com", "127.0.0.99")
     split.run("domain_add", app, "shop.example.com")
+    split.run("domain_add", app, "wrong.example.com")
     wait_until(lambda: parts.is_trusted("shop.example.com", root), "the certificate", 60)
     to = f"https://shop.example.com:{parts.https_port}/"
     wait_until(lambda: parts.http("shop.example.com") == (302, to), "the redirect", 60)
+    refused = [{"state": "failed", "kind": "connection"}]
+    wait_until(
+        lambda: split.ask(ORDER.format("wrong.example.com")) == refused, "the refusal's reason", 60
+    )
+    assert parts.http("wrong.example.com")[0] == 200
+
     # How names are proven is no news to Traefik.
     began = parts.traefik_started_at()
     split.do(ASK_ISSUER.format({"challenge": "tls"}))
     split.run("domain_add", app, "tls.example.com")
-    wait_until(lambda: parts.is_trusted("tls.example.com", root), "the other certificate", 60)
+    wait_until(lambda: parts.is_trusted("tls.example.com", root), "the one proven by TLS", 60)
     assert parts.traefik_started_at() == began
+
+    with serve_dns_requests(parts.issuer, own_address()) as endpoint:
+        with parts.restarted():
+            split.do(PROVE_BY_DNS.format(endpoint, parts.issuer.dns_server))
+        split.run("domain_add", app, "*.wild.example.com")
+        wait_until(lambda: parts.is_trusted("any.wild.example.com", root), "the wildcard", 60)
+    assert parts.is_trusted("shop.example.com", root)
+
+
+def test_what_a_killed_worker_left_traefik_without_knowing_it_hears(parts: Parts) -> None:
+    static = parts.split.host.data_dir / "traefik" / "traefik.yml"
+    with parts.restarted():
+        parts.split.do(ASK_ISSUER.format({"lifetime_hours": 2000}))
+    assert '"certificatesDuration": 2000' in static.read_text()
     said = parts.doctor()
     assert "PROBLEM" not in said, said
-    # A worker that ends after it wrote what Traefik has to know, and before it said so.
-    (split.host.data_dir / "traefik" / "traefik.yml").touch()
+    # Of a worker that ended after it wrote this, and before it said so.
+    static.touch()
     said = parts.doctor()
     assert "PROBLEM Traefik's configuration" in said and "docker compose up --detach" in said, said
-    split.do(FORGET)
-    wait_until(lambda: parts.traefik_started_at() not in ("", began), "the restart", 30)
-    wait_until(lambda: parts.is_trusted("shop.example.com", root), "the certificate again", 20)
-    assert "ok      Traefik's configuration" in parts.doctor()
-    assert parts.issuer.orders() == 2
+    with parts.restarted():
+        parts.split.do(FORGET)
+    said = parts.doctor()
+    assert "PROBLEM" not in said, said
 
 
 def test_a_certificate_of_ones_own_is_served_and_visitors_are_sent_on(parts: Parts) -> None:
