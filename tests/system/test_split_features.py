@@ -8,6 +8,8 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -61,6 +63,23 @@ from apps.projects.models import App
 app = next(app for app in App.objects.all() if str(app) == {app!r})
 certificate_save(project=app.project, chain={chain!r}, key={key!r}, created_by=None)
 https_change(app=app, own_https=HttpsBy.OWN)
+"""
+SIGN = """
+from apps.domains.certificate_services import https_change
+from apps.projects.https_models import HttpsBy
+from apps.projects.models import App
+app = next(app for app in App.objects.all() if str(app) == {app!r})
+https_change(app=app, own_https=HttpsBy.SELF)
+"""
+ROOT = """
+import json
+from apps.domains.authority import local_root
+print(json.dumps(local_root()))
+"""
+CANCEL = """
+from apps.deployments.models import Deployment
+from apps.deployments.services import deployment_cancel
+assert deployment_cancel(deployment=Deployment.objects.get(pk={}), by=None)
 """
 REPLICATE = """
 from apps.projects.models import App
@@ -216,7 +235,7 @@ def test_what_a_killed_worker_left_traefik_without_knowing_it_hears(parts: Parts
     assert "PROBLEM" not in said, said
 
 
-def test_a_certificate_of_ones_own_is_served_and_visitors_are_sent_on(parts: Parts) -> None:
+def test_certificates_of_ones_own_and_self_signed_ones_are_served(parts: Parts) -> None:
     app, _ = parts.app("owned")
     host, authority = "site-owned.localhost", make_authority()
     pair = authority.chained(host)
@@ -225,33 +244,59 @@ def test_a_certificate_of_ones_own_is_served_and_visitors_are_sent_on(parts: Par
     to = f"https://{host}:{parts.https_port}/"
     wait_until(lambda: parts.http(host) == (302, to), "the redirect", 30)
     assert parts.is_trusted(host, authority.pem)
+    parts.split.do(SIGN.format(app=app))
+    root = parts.split.ask(ROOT)
+    wait_until(lambda: parts.is_trusted(host, root), "the self-signed one", 30)
+    assert not parts.is_trusted(host, authority.pem)
 
 
-def test_replicas_are_replaced_one_by_one_also_when_the_worker_ends_midway(parts: Parts) -> None:
+def test_replicas_are_replaced_one_by_one_whatever_comes_between(parts: Parts) -> None:
+    """A roll that ends well, one that is cancelled midway, and one whose worker ends midway."""
     split = parts.split
     split.up(web=2, worker=2)
     app, origin = parts.app("rolled")
     split.do(REPLICATE.format(app=app, replicas=REPLICAS))
     split.run("deploy", app, "--wait")
-    wait_until(lambda: len(split.apps(app)) == REPLICAS, "three containers", 30)
+    is_whole(split, app)
     with counted(split, app) as numbers, probing(split.host, "site-rolled.localhost") as seen:
         split.run("deploy", app, "--wait")
-        wait_until(lambda: len(split.apps(app)) == REPLICAS, "the end of the old ones", 30)
-
+        is_whole(split, app)
         dockerfile = (origin.path / "Dockerfile").read_text()
         slow = dockerfile.partition("CMD")[0] + SLOW_START
         origin.commit({"Dockerfile": slow, "site/index.html": "2"}, "Second version")
-        split.run("deploy", app)
-        held = split.deployments(app)[-1]
-        wait_until(lambda: "1 of 3 replaced" in build_log(split.host, held["id"]), "midway", 60)
+
+        cancelled = midway(split, app)
+        split.do(CANCEL.format(cancelled["id"]))
+        log = partial(build_log, split.host, cancelled["id"])
+        wait_until(lambda: "of #3 serve again" in log(), "the way back", 60)
+        is_whole(split, app)
+
+        held = midway(split, app)
         end_the_worker_of(split, held)
-        assert "2 of 3 replaced" not in build_log(split.host, held["id"])
-        wait_until(lambda: "3 of 3 replaced" in build_log(split.host, held["id"]), "the end", 120)
-        wait_until(lambda: len(split.apps(app)) == REPLICAS, "the end of the old ones", 30)
+        log = partial(build_log, split.host, held["id"])
+        assert "2 of 3 replaced" not in log()
+        wait_until(lambda: "3 of 3 replaced" in log(), "the end", 120)
+        is_whole(split, app)
     assert seen.failures == 0 and seen.asked > 100, seen
     assert numbers == {REPLICAS, REPLICAS + 1}
     rows = split.deployments(app)
-    assert [row["status"] for row in rows] == ["retired", "retired", "retired", "live"]
+    assert [row["status"] for row in rows] == [*["retired"] * 3, "cancelled", "live"]
     assert rows[-1]["id"] == held["id"] and rows[-1]["owner"] == ""
     assert all(one.labels["mist.deployment"] == str(held["id"]) for one in split.apps(app))
-    assert parts.http("site-rolled.localhost")[0] == 200
+    assert split.host.visit("site-rolled.localhost") == (200, "2")
+
+
+def midway(split: SplitMist, app: str) -> dict[str, Any]:
+    """A deployment that has replaced one container and waits for the next."""
+    split.run("deploy", app)
+    found = split.deployments(app)[-1]
+    wait_until(lambda: "1 of 3 replaced" in build_log(split.host, found["id"]), "midway", 60)
+    return found
+
+
+def is_whole(split: SplitMist, app: str) -> None:
+    def there() -> bool:
+        found = split.apps(app)
+        return len(found) == REPLICAS and {one.status for one in found} == {"running"}
+
+    wait_until(there, "the usual number of containers", 60)
