@@ -289,9 +289,9 @@ def test_replicas_are_replaced_one_by_one_whatever_comes_between(parts: Parts) -
 def midway(split: SplitMist, app: str) -> dict[str, Any]:
     """A deployment that has replaced one container and waits for the next."""
     split.run("deploy", app)
-    found = split.deployments(app)[-1]
-    wait_until(lambda: "1 of 3 replaced" in build_log(split.host, found["id"]), "midway", 60)
-    return found
+    number = split.deployments(app)[-1]["id"]
+    wait_until(lambda: "1 of 3 replaced" in build_log(split.host, number), "midway", 60)
+    return split.deployments(app)[-1]
 
 
 def is_whole(split: SplitMist, app: str) -> None:

@@ -79,6 +79,7 @@ def build_log(mist: LiveMist, deployment: int) -> str:
 
 def end_the_worker_of(split: SplitMist, deployment: dict[str, Any]) -> None:
     """`docker kill` of the very worker that has it: a lease names its owner's process."""
+    assert deployment["owner"], deployment
     pid = int(deployment["owner"].partition("-")[0])
     [owner] = [c for c in split.containers("worker") if pid == _pid(c)]
     owner.kill()
