@@ -36,6 +36,10 @@ pytestmark = pytest.mark.docker
 PASSWORD = "of-this-test-alone"
 REPLICAS = 3
 SLOW_START = 'CMD ["sh", "-c", "sleep 4; exec httpd -f -p 8080 -h /www"]\n'
+FIND = """
+from apps.projects.models import App
+app = next(app for app in App.objects.all() if str(app) == {!r})
+"""
 ASK_ISSUER = """
 from apps.domains.acme_services import acme_save
 acme_save(eab_key=None, changed_by=None, **{!r})
@@ -57,19 +61,12 @@ dns_account_save(provider="httpreq", values={{"HTTPREQ_ENDPOINT": {!r}}}, server
                  looks=False, created_by=None)
 """
 GIVE = """
-from apps.domains.certificate_services import certificate_save, https_change
-from apps.projects.https_models import HttpsBy
-from apps.projects.models import App
-app = next(app for app in App.objects.all() if str(app) == {app!r})
-certificate_save(project=app.project, chain={chain!r}, key={key!r}, created_by=None)
-https_change(app=app, own_https=HttpsBy.OWN)
+from apps.domains.certificate_services import certificate_save
+certificate_save(project=app.project, chain={!r}, key={!r}, created_by=None)
 """
-SIGN = """
+HTTPS = """
 from apps.domains.certificate_services import https_change
-from apps.projects.https_models import HttpsBy
-from apps.projects.models import App
-app = next(app for app in App.objects.all() if str(app) == {app!r})
-https_change(app=app, own_https=HttpsBy.SELF)
+https_change(app=app, own_https={!r})
 """
 ROOT = """
 import json
@@ -81,11 +78,9 @@ from apps.deployments.models import Deployment
 from apps.deployments.services import deployment_cancel
 assert deployment_cancel(deployment=Deployment.objects.get(pk={}), by=None)
 """
-REPLICATE = """
-from apps.projects.models import App
+REPLICATE = f"""
 from apps.projects.services import app_update
-app = next(app for app in App.objects.all() if str(app) == {app!r})
-app_update(app=app, replicas={replicas})
+app_update(app=app, replicas={REPLICAS})
 """
 
 
@@ -108,6 +103,9 @@ class Parts:
         self.split.run("app_create", app, "--repo", origin.url)
         self.split.run("deploy", app, "--wait")
         return app, origin
+
+    def change(self, app: str, code: str) -> None:
+        self.split.do(FIND.format(app) + code)
 
     def http(self, host: str) -> tuple[int, str]:
         """The status, and where it sends on to."""
@@ -141,7 +139,7 @@ class Parts:
         """What is done meanwhile has Traefik restarted; afterwards apps answer."""
         began = self.traefik_started_at()
         yield
-        wait_until(lambda: self.traefik_started_at() not in ("", began), "Traefik's restart", 30)
+        wait_until(lambda: self.traefik_started_at() not in ("", began), "the restart", 30)
         wait_until(lambda: self.http("nobody.localhost")[0] == 404, "Traefik", 20)
 
     def doctor(self) -> str:
@@ -239,12 +237,11 @@ def test_certificates_of_ones_own_and_self_signed_ones_are_served(parts: Parts) 
     app, _ = parts.app("owned")
     host, authority = "site-owned.localhost", make_authority()
     pair = authority.chained(host)
-    parts.split.do(GIVE.format(app=app, chain=pair.chain, key=pair.key))
+    parts.change(app, GIVE.format(pair.chain, pair.key) + HTTPS.format("own"))
     wait_until(lambda: parts.is_trusted(host, authority.pem), "the certificate", 30)
     to = f"https://{host}:{parts.https_port}/"
     wait_until(lambda: parts.http(host) == (302, to), "the redirect", 30)
-    assert parts.is_trusted(host, authority.pem)
-    parts.split.do(SIGN.format(app=app))
+    parts.change(app, HTTPS.format("self"))
     root = parts.split.ask(ROOT)
     wait_until(lambda: parts.is_trusted(host, root), "the self-signed one", 30)
     assert not parts.is_trusted(host, authority.pem)
@@ -255,7 +252,7 @@ def test_replicas_are_replaced_one_by_one_whatever_comes_between(parts: Parts) -
     split = parts.split
     split.up(web=2, worker=2)
     app, origin = parts.app("rolled")
-    split.do(REPLICATE.format(app=app, replicas=REPLICAS))
+    parts.change(app, REPLICATE)
     split.run("deploy", app, "--wait")
     is_whole(split, app)
     with counted(split, app) as numbers, probing(split.host, "site-rolled.localhost") as seen:
