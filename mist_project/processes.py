@@ -158,10 +158,11 @@ def _poll(stopping: threading.Event) -> None:
 
 def _keep_proxy(stopping: threading.Event) -> None:
     """Start Traefik again when it is gone: nobody else does, and without it no app answers."""
+    proxy = get_engine().proxy
     pause = PROXY_SECONDS
-    while not stopping.wait(pause):
+    while not stopping.is_set():
+        proxy.await_end(pause)
         try:
-            proxy = get_engine().proxy
             if not proxy.running():
                 logger.warning("Traefik is not there, or not everywhere: it is brought there")
                 proxy.ensure_running(issuing_if_known())

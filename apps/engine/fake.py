@@ -11,6 +11,7 @@ honoured, a route is confirmed only when it was written and its service has a ru
 from __future__ import annotations
 
 import datetime as dt
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -121,6 +122,9 @@ class FakeProxy(FakeCertificates):
     def write_extra(self, name: str, configuration: Mapping[str, Any]) -> None:
         self.enter("write_extra", name)
         self.extras[name] = configuration
+
+    def await_end(self, seconds: float) -> None:
+        time.sleep(seconds)
 
     def stop(self) -> None:
         self.enter("stop")

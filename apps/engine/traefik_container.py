@@ -150,6 +150,9 @@ class ContainerTraefik(Traefik):
             said = self._proxy().logs(since=int(since.timestamp()), tail=LOG_LINES)
         return refusals(said.decode(errors="replace").splitlines(), since=since)
 
+    def await_end(self, seconds: float) -> None:
+        time.sleep(seconds)
+
     def stop(self) -> None:
         with guard():
             self._proxy().stop()

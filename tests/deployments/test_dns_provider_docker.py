@@ -18,7 +18,7 @@ from apps.engine.acme_outcomes import Refusal, refusals
 from apps.engine.acme_problems import kind_of
 from apps.engine.bench import free_ports
 from apps.engine.dns_providers import PROVIDERS
-from apps.engine.traefik import find_traefik
+from apps.engine.traefik_process import find_traefik
 from tests.machine.pebble import Issuer, serve_issuer
 from tests.machine.world import wait_until
 

@@ -8,7 +8,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -129,9 +129,15 @@ class Visitors:
         return list(dict.fromkeys(body for _, body in sorted(self.answers)))
 
 
-@contextmanager
 def steady_visitors(
-    world: World, host: str, *, kept: int = 3, fresh: int = 2, most: int = 50_000
+    world: World, host: str, *, kept: int = 3, fresh: int = 2
+) -> AbstractContextManager[Visitors]:
+    return visitors(world.engine.config.http_port, host, kept=kept, fresh=fresh)
+
+
+@contextmanager
+def visitors(
+    port: int, host: str, *, kept: int = 3, fresh: int = 2, most: int = 50_000
 ) -> Iterator[Visitors]:
     """Visitors who ask without a pause worth naming: `kept` on connections that stay open,
     `fresh` with a new connection each time. They stop after `most` requests in any case."""
@@ -143,9 +149,7 @@ def steady_visitors(
         while not over.is_set() and len(seen.answers) < most:
             try:
                 if connection is None:
-                    connection = http.client.HTTPConnection(
-                        "127.0.0.1", world.engine.config.http_port, timeout=30
-                    )
+                    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
                 connection.request("GET", "/", headers={"Host": host})
                 response = connection.getresponse()
                 body = response.read().decode()

@@ -5,19 +5,32 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
+import time
 from pathlib import Path
 
 import pytest
 
 from apps.engine.data import EngineConfig
 from apps.engine.docker import DockerContainers
+from apps.engine.listeners import listening
 from apps.engine.process import living_pid
 from tests.engine.git_host import serve_git
 from tests.machine.live import LiveMist, live_mist
-from tests.machine.world import SAMPLES, wait_until
+from tests.machine.world import SAMPLES, Visitors, visitors, wait_until
 
 pytestmark = pytest.mark.docker
 HOST = "web-shop.localhost"
+ANOTHER_ISSUER = """
+import datetime as dt, time
+from django.utils import timezone
+from apps.domains.acme_models import AcmeSettings
+row = AcmeSettings.objects.filter(pk=AcmeSettings.ONLY).first() or AcmeSettings(pk=AcmeSettings.ONLY)
+row.directory = f"https://127.0.0.1:9/{time.time()}"
+# As one whose message was lost, which is taken up in the next round.
+row.apply_asked_at = timezone.now() - dt.timedelta(minutes=5)
+row.save()
+"""
 SLOW_BUILD = "RUN echo building slowly && sleep 3\n"
 SLOW_START = 'CMD ["sh", "-c", "sleep 3; exec httpd -f -p 8080 -h /www"]\n'
 
@@ -37,12 +50,12 @@ def traefik(mist: LiveMist) -> int | None:
     return living_pid(mist.data_dir / "traefik" / "traefik.pid")
 
 
-def visit(mist: LiveMist, host: str) -> int:
-    """The status, 0 when nobody listens."""
-    try:
-        return mist.visit(host)[0]
-    except OSError:
-        return 0
+def await_another(mist: LiveMist, before: int | None) -> None:
+    wait_until(lambda: traefik(mist) not in (None, before), "another Traefik", 60)
+
+
+def await_answers(seen: Visitors, count: int) -> None:
+    wait_until(lambda: len(seen.answers) > count, "answers", 60)
 
 
 def end_at_once(mist: LiveMist) -> None:
@@ -91,13 +104,33 @@ def test_a_deployment_goes_on_and_the_old_version_serves_meanwhile(
         assert not list((mist.data_dir / "builds").glob("*"))
 
 
-def test_traefik_is_started_again_when_it_dies(tmp_path: Path) -> None:
+def test_visitors_do_not_notice_what_becomes_of_traefik(tmp_path: Path) -> None:
+    """It is killed, restarted for another issuer, and both after a `kill -9` of Mist itself."""
     with live_mist(tmp_path / "data") as mist:
         mist.run("demo", "--no-open")
-        first = traefik(mist)
-        assert first is not None
-        os.kill(first, signal.SIGKILL)
-        wait_until(lambda: traefik(mist) not in (None, first), "another Traefik")
-        wait_until(lambda: visit(mist, "hello-demo.localhost") == 200, "an answer")
+        port = int(mist.env["MIST_HTTP_PORT"])
+        for _ in range(2):
+            wait_until(lambda: port in listening(mist.pid or 0), "Mist's hold of the ports", 30)
+            with visitors(port, "hello-demo.localhost", kept=0, fresh=4) as seen:
+                first = traefik(mist)
+                mist.run("shell", "-c", ANOTHER_ISSUER)
+                await_another(mist, first)
+                wait_until(lambda: port in listening(mist.pid or 0), "Mist's hold of it", 30)
+                time.sleep(1)
+            assert seen.failures == [] and len(seen.answers) > 100
+            with visitors(port, "hello-demo.localhost", kept=0, fresh=4) as seen:
+                second = traefik(mist)
+                assert second is not None
+                os.kill(second, signal.SIGKILL)
+                await_another(mist, second)
+                await_answers(seen, len(seen.answers) + 20)
+                time.sleep(2)
+                end_at_once(mist)
+                mist.run("up", "--detach")
+            # Whom it was answering at that moment is cut off.
+            assert len(seen.failures) <= 4 and len(seen.answers) > 100
+            assert not any("Refused" in one or "HTTP" in one for one in seen.failures)
         mist.run("down", "--proxy")
         assert traefik(mist) is None
+        with socket.create_server(("127.0.0.1", port)):
+            pass
