@@ -15,7 +15,6 @@ from typing import IO, Any, TypeVar
 from urllib.parse import unquote
 
 import django
-from django.conf import settings
 from django.core import signals
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
 from django.http import HttpResponse
@@ -34,6 +33,7 @@ from apps.system.planning import is_own_origin  # noqa: E402
 from mist_project.git_server import GitServer  # noqa: E402
 from mist_project.large_bodies import allowance  # noqa: E402
 from mist_project.request_bodies import BODY, LargeBody  # noqa: E402
+from mist_project.schemes import SchemeSaid, with_scheme  # noqa: E402
 from mist_project.visitor_pages import VisitorPages  # noqa: E402
 
 Scope = dict[str, Any]
@@ -207,13 +207,6 @@ def _as_request(scope: Mapping[str, Any], path: str) -> Scope:
     }
 
 
-def _scheme(headers: Mapping[bytes, bytes]) -> str:
-    """How the browser came, as Django finds it out for a page: the proxy in front of an HTTPS
-    Mist says it."""
-    forwarded = headers.get(b"x-forwarded-proto", b"").partition(b",")[0].strip()
-    return "https" if settings.MIST_HTTPS and forwarded == b"https" else "http"
-
-
 class SameOrigin:
     """Refuses a WebSocket that a page of another site opens: cookies go along with those too
     (OWASP: Cross-Site WebSocket Hijacking). A program that sends no Origin is none of ours."""
@@ -225,7 +218,8 @@ class SameOrigin:
         headers = dict(scope.get("headers", ()))
         origin = headers.get(b"origin", b"").decode("latin-1")
         host = headers.get(b"host", b"").decode("latin-1")
-        if is_own_origin(origin, scheme=_scheme(headers), host=host):
+        scheme = "https" if scope.get("scheme") == "wss" else "http"
+        if is_own_origin(origin, scheme=scheme, host=host):
             await self._inner(scope, receive, send)
         else:
             await send({"type": "websocket.close", "code": 4403})
@@ -256,7 +250,7 @@ async def _status(scope: Scope, path: str) -> int:
 
 async def body_max(scope: Scope) -> int:
     """Bytes that the body of this request may have, which `is_large` says may be large."""
-    return max(BODY_MAX, await allowance(scope, _git, _status))
+    return max(BODY_MAX, await allowance(await with_scheme(scope), _git, _status))
 
 
 async def _http(scope: Scope, receive: Receive, send: Send) -> None:
@@ -271,4 +265,4 @@ async def _http(scope: Scope, receive: Receive, send: Send) -> None:
 _pages = PooledHandler()
 _git = GitServer()
 _visitor_pages = VisitorPages(_pages.run)
-application = ProtocolTypeRouter({"http": _http, "websocket": _websockets(_pages)})
+application = SchemeSaid(ProtocolTypeRouter({"http": _http, "websocket": _websockets(_pages)}))

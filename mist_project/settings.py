@@ -177,6 +177,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "apps.api.middleware.ApiMiddleware",
+    "apps.system.cookies.cookie_middleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -244,29 +245,28 @@ AUTH_PASSWORD_VALIDATORS = [
 # ------------------------------------------------------------------------------- cookies, headers
 
 MIST_HTTPS = MIST_URL.startswith("https://")
-# A browser takes a cookie of this prefix only over HTTPS and from this very host (RFC 6265bis), so
-# an app at a name beside or below Mist's cannot plant one.
-COOKIE_PREFIX = "__Host-" if MIST_HTTPS else ""
-SESSION_COOKIE_NAME = f"{COOKIE_PREFIX}mist_session"
+# Whether a browser came by HTTPS is of each request: by its own name with a certificate it does, by
+# the server's address it does not. So is what cookies are called there (apps.system.cookies).
+SESSION_COOKIE_NAME = "mist_session"
 SESSION_COOKIE_SECURE = MIST_HTTPS
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 14 * 86400
-CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}mist_csrf"
+CSRF_COOKIE_NAME = "mist_csrf"
 CSRF_COOKIE_SECURE = MIST_HTTPS
 CSRF_COOKIE_HTTPONLY = True
 MESSAGE_STORAGE = "apps.system.cookies.MessageStorage"
 SECURE_SSL_REDIRECT = MIST_HTTPS
 # A month: long enough to protect, and too short for browsers' lists of HTTPS-only domains, which
 # ask for a year. So the word "preload" binds nobody until MIST_HSTS_SECONDS says a year.
-SECURE_HSTS_SECONDS = env.int("MIST_HSTS_SECONDS", default=30 * 86400 if MIST_HTTPS else 0)
+# Not by a name that was chosen on a page: without its certificate plain HTTP has to work again.
+SECURE_HSTS_SECONDS = env.int("MIST_HSTS_SECONDS", default=30 * 86400) if MIST_HTTPS else 0
 # Not where apps live below the dashboard's own name: they may answer over HTTP only.
 SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool(
     "MIST_HSTS_SUBDOMAINS",
     default=not f".{MIST_BASE_DOMAIN}".endswith(f".{urlsplit(MIST_URL).hostname}"),
 )
 SECURE_HSTS_PRELOAD = env.bool("MIST_HSTS_PRELOAD", default=SECURE_HSTS_INCLUDE_SUBDOMAINS)
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if MIST_HTTPS else None
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"

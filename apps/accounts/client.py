@@ -1,4 +1,4 @@
-"""Where a request comes from."""
+"""Where a request comes from, and how."""
 
 from __future__ import annotations
 
@@ -32,6 +32,16 @@ def client_address(request: HttpRequest) -> str | None:
             break
         found = before
     return str(found)
+
+
+def came_by_https(peer: str, forwarded: str) -> bool:
+    """Whether the browser of a request came by HTTPS: what `X-Forwarded-Proto` says counts only
+    where the connection is a trusted proxy's. Mist's own port speaks plain HTTP. Traefik says `wss`
+    of a WebSocket."""
+    if forwarded.partition(",")[0].strip().lower() not in ("https", "wss"):
+        return False
+    found = _address(peer)
+    return found is not None and _is_proxy(found)
 
 
 def _address(text: str) -> Address | None:

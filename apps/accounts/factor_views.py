@@ -6,7 +6,6 @@ from typing import cast
 from urllib.parse import quote
 
 from allauth.mfa.models import Authenticator
-from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -57,7 +56,6 @@ def two_factor(request: HttpRequest) -> HttpResponse:
         **_frame("Second factor"),
         "factors": factors,
         "must": needs_factor(user),
-        "https": settings.MIST_HTTPS,
     }
     return render(request, "two_factor.html", context)
 

@@ -15,7 +15,6 @@ import math
 import secrets
 from dataclasses import dataclass
 
-from django.conf import settings
 from django.core import signing
 from django.db import transaction
 from django.http import HttpRequest, HttpResponseBase
@@ -27,6 +26,7 @@ from apps.accounts.models import Allowance
 
 DEVICE_SECONDS = 365 * 86_400
 DEVICE_SALT = "mist.device"
+DEVICE_COOKIE = "mist_device"
 CLOCK_STEP = dt.timedelta(minutes=1)
 """More than all tries used by that is what a clock says that was set back since."""
 PEOPLE_MAX = 8
@@ -144,25 +144,19 @@ def remember_device(request: HttpRequest, response: HttpResponseBase, account: s
     recent = dict(list(kept.items())[-PEOPLE_MAX + 1 :])
     recent[mark] = known.get(mark) or secrets.token_urlsafe(12)
     response.set_cookie(
-        device_cookie(),
+        DEVICE_COOKIE,
         signing.dumps(recent, salt=DEVICE_SALT),
         max_age=DEVICE_SECONDS,
-        secure=settings.SESSION_COOKIE_SECURE,
         httponly=True,
         samesite="Lax",
     )
-
-
-def device_cookie() -> str:
-    """Its name, with whatever prefix the session's has."""
-    return settings.SESSION_COOKIE_NAME.replace("session", "device")
 
 
 def _devices(request: HttpRequest) -> dict[str, str]:
     """The accounts that know this browser, each with the browser's name there."""
     try:
         found = signing.loads(
-            request.COOKIES.get(device_cookie(), ""), salt=DEVICE_SALT, max_age=DEVICE_SECONDS
+            request.COOKIES.get(DEVICE_COOKIE, ""), salt=DEVICE_SALT, max_age=DEVICE_SECONDS
         )
     except signing.BadSignature:
         return {}

@@ -50,7 +50,7 @@ def _s(name: str, means: str, default: str, attribute: str = "", **more: Any) ->
 
 GROUPS: tuple[tuple[str, str, tuple[Setting, ...]], ...] = (
     ("Addresses", "Where the dashboard and your apps answer.", (
-        _s("MIST_URL", "Address of the dashboard in links, and whether cookies need HTTPS",
+        _s("MIST_URL", "Address of the dashboard in links, and whether it is HTTPS only",
            "chosen under Addresses"),
         _s("MIST_ALLOWED_HOSTS", "More names that the dashboard answers under", "none"),
         _s("MIST_HSTS_SECONDS", "How long browsers insist on HTTPS", "30 days with HTTPS",
@@ -83,7 +83,7 @@ GROUPS: tuple[tuple[str, str, tuple[Setting, ...]], ...] = (
     )),
     ("Signing in", "How people prove who they are.", (
         _s("MIST_REQUIRE_2FA", "Who needs a second factor: admins or everyone", "nobody"),
-        _s("MIST_TRUSTED_PROXIES", "Proxies whose word about a visitor's address counts",
+        _s("MIST_TRUSTED_PROXIES", "Proxies whose word about a visitor's address and scheme counts",
            "this machine"),
     )),
     ("People", "How they hear from Mist, and what they may take of the server.", (

@@ -1,4 +1,4 @@
-"""Whose address a request has, behind proxies and with made-up headers."""
+"""Whose address a request has, and how it came, behind proxies and with made-up headers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from django.test import RequestFactory
 from pytest_django import Settings
 
-from apps.accounts.client import client_address
+from apps.accounts.client import came_by_https, client_address
 
 
 def address(peer: str, forwarded: str | None = None) -> str | None:
@@ -62,3 +62,24 @@ def test_it_trusts_the_traefik_that_is_a_container(settings: Settings) -> None:
 def test_it_trusts_the_traefik_beside_a_mist_with_one_address(settings: Settings) -> None:
     settings.MIST_BIND = "192.0.2.80"
     assert address("192.0.2.80", "198.51.100.1") == "198.51.100.1"
+
+
+@pytest.mark.parametrize(
+    ("peer", "said", "found"),
+    [
+        ("127.0.0.1", "https", True),
+        ("::1", "https", True),
+        ("127.0.0.1", "wss", True),  # As Traefik says it of a WebSocket.
+        ("127.0.0.1", "HTTPS, http", True),
+        ("127.0.0.1", "http, https", False),
+        ("127.0.0.1", "http", False),
+        ("127.0.0.1", "", False),
+        ("203.0.113.9", "https", False),  # Whoever comes to Mist's own port can write it.
+        ("", "https", False),
+        ("/run/mist.sock", "https", False),
+    ],
+)
+def test_that_it_came_by_https_says_a_trusted_proxy_alone(
+    peer: str, said: str, found: bool
+) -> None:
+    assert came_by_https(peer, said) is found

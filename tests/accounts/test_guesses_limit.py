@@ -105,7 +105,7 @@ def test_a_browser_is_known_only_to_the_account_that_it_logged_in_to(
 
 
 def test_a_made_up_cookie_is_no_known_browser(client: Client, alice: User) -> None:
-    client.cookies[limits.device_cookie()] = "eyJhIjoiYiJ9:1abcde:made-up"
+    client.cookies[limits.DEVICE_COOKIE] = "eyJhIjoiYiJ9:1abcde:made-up"
     with time_machine.travel(NOW, tick=False):
         assert [guess(client) for _ in range(6)] == [200] * 5 + [429]
 

@@ -11,7 +11,6 @@ from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from pytest_django import Settings
 
 from apps.accounts.models import User
 from apps.accounts.sessions import device_of
@@ -111,15 +110,6 @@ def test_cookies_are_kept_from_scripts_and_other_sites(client: Client, alice: Us
     for name in ("mist_session", "mist_device"):
         cookie = client.cookies[name]
         assert (cookie["httponly"], cookie["samesite"], cookie["secure"]) == (True, "Lax", "")
-
-
-def test_cookies_go_over_https_only_where_there_is_some(
-    client: Client, alice: User, settings: Settings
-) -> None:
-    settings.SESSION_COOKIE_SECURE = True
-    log_in(client, alice)
-    for name in ("mist_session", "mist_device"):
-        assert client.cookies[name]["secure"] is True
 
 
 def test_log_in_and_log_out_are_in_the_audit_trail(client: Client, alice: User) -> None:

@@ -146,11 +146,13 @@ call_command("migrate", verbosity=0)
 call_command("collectstatic", interactive=False, verbosity=0)
 from apps.accounts.models import User
 user = User.objects.create_superuser("alice@example.com", "correct-horse-battery", name="Alice")
-client = Client(headers={"host": "mist.example.com", "x-forwarded-proto": "https"})
-said = client.post("/login/", {"email": "alice@example.com", "password": "correct-horse-battery"})
-posted = client.post("/account/", {"form": "name", "name": "Alice B"})
+client = Client(headers={"host": "mist.example.com"})
+https = {"secure": True}
+given = {"email": "alice@example.com", "password": "correct-horse-battery"}
+said = client.post("/login/", given, **https)
+posted = client.post("/account/", {"form": "name", "name": "Alice B"}, **https)
 client.cookies.clear()
-form = client.get("/login/")
+form = client.get("/login/", **https)
 plain = Client(headers={"host": "mist.example.com"}).get("/login/")
 foreign = Client(headers={"host": "evil.example"}).get("/login/")
 print(json.dumps({
