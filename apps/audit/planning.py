@@ -48,6 +48,7 @@ ACTIONS: dict[str, str] = {
     "dashboard_name.confirm": "confirmed the dashboard's name",
     "dashboard_name.revert": "took back, since nobody came by it, the dashboard's name",
     "dashboard_name.drop": "took away the dashboard's name",
+    "dashboard_name.https": "changed how HTTPS is answered by the dashboard's name",
     "app.https": "changed how HTTPS is answered by",
     "app.check_https": "had the certificates looked at of",
     "certificate.add": "added the certificate for",

@@ -83,14 +83,14 @@ def dns_account_remove(*, account: DnsAccount) -> None:
         _apply()
 
 
-def certificate_retry(*, order: CertificateOrder, app: App) -> bool:
-    """Have it asked for now, unless that would be too soon."""
+def certificate_retry(*, order: CertificateOrder, app: App | None) -> bool:
+    """Have it asked for now, unless that would be too soon. `app` is None for a name of Mist's."""
     now = timezone.now()
     if not acme_planning.may_press(order, now):
         return False
     with transaction.atomic():
         CertificateOrder.objects.filter(pk=order.pk, state=State.FAILED).update(next_at=now)
-        record("certificate.retry", order, name=order.host, project=app.project)
+        record("certificate.retry", order, name=order.host, project=app.project if app else None)
         transaction.on_commit(lambda: wake(certificate_tasks.look_after_certificates))
     return True
 

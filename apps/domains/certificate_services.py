@@ -39,8 +39,8 @@ def certificate_save(
     if foreign := names_of_others(project.pk, names):
         raise CertificateRefused(
             "chain",
-            f"This certificate is also for {listed(sorted(foreign))}, which another project has: "
-            "it would be served to its visitors.",
+            f"This certificate is also for {listed(sorted(foreign))}, which another project, or "
+            "Mist itself, has: it would be served to its visitors.",
         )
     with transaction.atomic():
         rows = Certificate.objects.filter(project=project).defer("key")

@@ -33,7 +33,7 @@ from apps.engine.certificates import covers
 from apps.engine.routes import WILD, Https
 from apps.projects.https_models import HttpsBy, Redirect, TlsMinimum
 from apps.projects.models import App, Project
-from apps.system.names import base_domain
+from apps.system.names import base_domain, chosen_names, dashboard_names
 
 
 def certificates_of(project: Project | int) -> QuerySet[Certificate]:
@@ -58,8 +58,8 @@ def pick(certificates: Iterable[Certificate], host: str, now: dt.datetime) -> Ce
 
 
 def names_of_others(project_id: int, names: Collection[str]) -> set[str]:
-    """Those of the names that other projects hold. Traefik serves a certificate to whoever asks for
-    any name in it, so one for such a name would be served to their visitors."""
+    """Those of the names that other projects hold, or Mist itself. Traefik serves a certificate to
+    whoever asks for any name in it, so one for such a name would be served to their visitors."""
     held = set(
         Domain.objects.filter(host__in=names)
         .exclude(app__project=project_id)
@@ -68,7 +68,8 @@ def names_of_others(project_id: int, names: Collection[str]) -> set[str]:
     end = f".{base_domain()}"
     labels = [name.removesuffix(end) for name in names if name.endswith(end)]
     apps = App.objects.filter(label__in=labels, deleted_at=None).exclude(project=project_id)
-    return held | {app.host for app in apps}
+    mists = {chosen_names().dashboard} & dashboard_names().keys() & set(names)
+    return held | {app.host for app in apps} | mists
 
 
 def servable(project_id: int) -> list[Certificate]:
@@ -223,13 +224,26 @@ def known_of(app: App, domains: Sequence[Domain], *, to_show: bool = False) -> K
     automatic = [one.host for one in domains if one.https == HttpsBy.AUTOMATIC]
     if own_by(app) == HttpsBy.AUTOMATIC:
         automatic.append(app.host)
+    return known_with(served, automatic, certificates, strict, to_show=to_show)
+
+
+def known_with(
+    served: Mapping[str, ServedCertificate],
+    automatic: Iterable[str],
+    certificates: Sequence[Certificate] = (),
+    strict: Collection[str] = (),
+    *,
+    to_show: bool = False,
+) -> Known:
+    """With who gets a certificate for the `automatic` names, or `to_show` how far that is."""
+    now = timezone.now()
     if not to_show:
-        return Known(served, certificates, strict, resolvers_for(automatic), timezone.now())
+        return Known(served, certificates, strict, resolvers_for(automatic), now)
     orders = orders_of(automatic)
     asked = {host: HTTP_RESOLVER for host, order in orders.items() if order.is_asked}
     in_line = [one.host for one in orders.values() if one.state == CertificateOrder.State.QUEUED]
     hindered = hindrances(in_line)
-    return Known(served, certificates, strict, asked, timezone.now(), orders, hindered)
+    return Known(served, certificates, strict, asked, now, orders, hindered)
 
 
 def https_of_app(app: App, domains: Sequence[Domain]) -> dict[str, Https | None]:

@@ -222,7 +222,7 @@ def certificate_state(not_after: dt.datetime, foreign: list[str], now: dt.dateti
     if not_after <= now:
         return State(f"Ended {day(not_after, now)}", "error", "Upload its successor")
     if foreign:
-        return State("Not served", "error", f"Another project has {listed(foreign)}")
+        return State("Not served", "error", f"Another project, or Mist, has {listed(foreign)}")
     if not_after - now < WARNING:
         return State(f"Ends {in_days(not_after - now)}", "waiting", "Upload its successor")
     return State(f"Ends {day(not_after, now)}", "valid")

@@ -21,6 +21,7 @@ from apps.deployments.traffic import publish_routes
 from apps.domains import acme_planning as planning
 from apps.domains.acme import acme_settings, base_wildcard, issuing, resolvers_for
 from apps.domains.acme_models import AcmeSettings, CertificateOrder, DnsAccount
+from apps.domains.dashboard import publish_dashboard
 from apps.domains.hindrance import hindrances
 from apps.domains.models import Domain, ServedCertificate
 from apps.domains.needed import forget_unwanted, note_covered
@@ -31,7 +32,7 @@ from apps.engine.connect import get_engine
 from apps.engine.errors import EngineError
 from apps.engine.routes import WILD
 from apps.projects.models import App
-from apps.system.names import base_domain
+from apps.system.names import base_domain, dashboard_names
 
 logger = logging.getLogger("mist.certificates")
 State = CertificateOrder.State
@@ -92,6 +93,7 @@ def apply_settings() -> None:
         # Before it starts anew: no route may name a resolver that is gone.
         for app in App.objects.filter(deleted_at=None).select_related("project"):
             publish_routes(app)
+        publish_dashboard()
         _keep_base_wildcard()
         get_engine().proxy.ensure_running(issuing())
     except EngineError as error:
@@ -229,6 +231,8 @@ def _publish(host: str) -> bool:
         _keep_base_wildcard()
         return True
     proxy, asked = get_engine().proxy, False
+    if host in dashboard_names():
+        asked = host in _asked_by(publish_dashboard())
     for app in _apps_at(host):
         try:
             publish_routes(app)

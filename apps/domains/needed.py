@@ -50,5 +50,6 @@ def _wanted(hosts: set[str]) -> set[str]:
     labels = {host.removesuffix(end) for host in hosts if host.endswith(end)}
     apps = App.objects.filter(label__in=labels, deleted_at=None)
     own = {app.host for app in apps if own_by(app) == HttpsBy.AUTOMATIC}
-    mists = {base_wildcard(), *dashboard_names()}
+    by = dashboard_names().items()
+    mists = {base_wildcard(), *(host for host, way in by if way == HttpsBy.AUTOMATIC)}
     return {*domains.values_list("host", flat=True), *own, *mists}

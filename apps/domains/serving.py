@@ -23,6 +23,7 @@ from apps.deployments.models import Deployment, Status
 from apps.domains.acme import acme_settings, issuing
 from apps.domains.authority import local_pairs, local_root
 from apps.domains.certificates import chosen, https_of_app, own_by
+from apps.domains.dashboard import publish_dashboard
 from apps.domains.https import PATIENCE
 from apps.domains.models import Certificate, CertificateOrder, Domain, ServedCertificate
 from apps.domains.selectors import parts_of
@@ -34,13 +35,14 @@ from apps.engine.handshake import Seen, Trust
 from apps.engine.locks import file_lock
 from apps.projects.https_models import HttpsBy
 from apps.projects.models import App
-from apps.system.names import base_domain
+from apps.system.names import base_domain, dashboard_names
 
 logger = logging.getLogger("mist.domains")
 Kind = ServedCertificate.Kind
 DAY, HOUR, MINUTE = dt.timedelta(days=1), dt.timedelta(hours=1), dt.timedelta(minutes=1)
 SOON = dt.timedelta(seconds=5)
 """After so long what has just been asked for is looked at, for the first minutes."""
+NO_PROJECT = 0
 ROUND_MAX = 200
 """Names that are looked at in one go; others a moment later."""
 
@@ -116,7 +118,8 @@ def _lost(doomed: Collection[tuple[str, ...]]) -> None:
 
 
 def wanted_names() -> list[Name]:
-    """Every name that has HTTPS, or shall; of automatic ones those that lead to something."""
+    """Every name that has HTTPS, or shall; of automatic ones those that lead to something. The
+    dashboard's are of no project."""
     live = Deployment.objects.filter(status=Status.LIVE).values_list("app_id", flat=True)
     led_to = set(live)
     apps = {app.pk: app for app in App.objects.filter(deleted_at=None) if app.has_address}
@@ -129,6 +132,9 @@ def wanted_names() -> list[Name]:
         by = HttpsBy(domain.https)
         if by != HttpsBy.AUTOMATIC or domain.app_id in led_to:
             found[domain.host] = Name(domain.host, by, apps[domain.app_id].project_id)
+    for host, way in dashboard_names().items():
+        if way != HttpsBy.OFF:
+            found[host] = Name(host, HttpsBy(way), NO_PROJECT)
     return list(found.values())
 
 
@@ -243,6 +249,8 @@ def _follow(hosts: Collection[str]) -> bool:
     """What was seen of these names is something new: decide anew where their visitors are sent."""
     if not hosts:
         return False
+    if not dashboard_names().keys().isdisjoint(hosts):
+        publish_dashboard()
     end = f".{base_domain()}"
     labels = [host.removesuffix(end) for host in hosts if host.endswith(end)]
     ids = set(Domain.objects.filter(host__in=hosts).values_list("app", flat=True))

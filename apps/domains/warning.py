@@ -18,6 +18,7 @@ from apps.accounts.models import InstanceRole, User
 from apps.domains.https import day, in_days
 from apps.domains.models import Domain, ServedCertificate
 from apps.projects.models import App, Project, ProjectRole
+from apps.system.names import dashboard_names
 from apps.system.planning import dashboard_url
 
 Kind = ServedCertificate.Kind
@@ -41,7 +42,8 @@ def apps_of(rows: list[ServedCertificate]) -> dict[str, App]:
 class Note:
     """What a page says of a certificate that needs somebody."""
 
-    app: App
+    app: App | None
+    """None where the name is the dashboard's."""
     host: str
     words: str
     """`ends in 9 days`"""
@@ -59,7 +61,14 @@ def notes_of(app: App, hosts: Collection[str]) -> list[Note]:
     return [_note(app, row.host, row.not_after) for row in ending() if row.host in hosts]
 
 
-def _note(app: App, host: str, ends: dt.datetime | None) -> Note:
+def notes_of_dashboard() -> list[Note]:
+    """Of Mist's own names: one query where there are any, else none."""
+    names = dashboard_names()
+    rows = ServedCertificate.objects.ending(timezone.now()).filter(host__in=names) if names else ()
+    return [_note(None, row.host, row.not_after) for row in rows]
+
+
+def _note(app: App | None, host: str, ends: dt.datetime | None) -> Note:
     now = timezone.now()
     assert ends is not None
     if ends <= now:
@@ -68,18 +77,20 @@ def _note(app: App, host: str, ends: dt.datetime | None) -> Note:
 
 
 def warn_by_mail() -> int:
-    """Mail owners and admins of projects; how many certificates that was of. Nothing is sent twice,
-    and nothing is lost while there is no mail server."""
+    """Mail owners and admins of projects, and of the dashboard's name this Mist's owners; how many
+    certificates that was of. Nothing is sent twice, and nothing is lost while there is no mail
+    server."""
     if not mail_is_set_up():
         return 0
     now = timezone.now()
     rows = [row for row in ending() if row.warned_of != row.fingerprint]
     rows = [row for row in rows if row.not_after is not None and row.not_after > now]
-    apps = apps_of(rows)
-    together = defaultdict[tuple[str, int], list[ServedCertificate]](list)
+    apps: dict[str, App | None] = {**apps_of(rows), **dict.fromkeys(dashboard_names())}
+    together = defaultdict[tuple[str, int | None], list[ServedCertificate]](list)
     for row in rows:
         if row.host in apps:
-            together[row.fingerprint, apps[row.host].project_id].append(row)
+            app = apps[row.host]
+            together[row.fingerprint, app.project_id if app else None].append(row)
     told = 0
     for (fingerprint, _), group in together.items():
         # Before it is sent: two workers tell nobody twice, and who dies here tells nobody at all.
@@ -90,17 +101,20 @@ def warn_by_mail() -> int:
     return told
 
 
-def _mail(rows: list[ServedCertificate], app: App) -> None:
+def _mail(rows: list[ServedCertificate], app: App | None) -> None:
     first, now = rows[0], timezone.now()
     assert first.not_after is not None
-    project = app.project
+    project, page = None, reverse("addresses")
+    if app is not None:
+        project = app.project
+        page = reverse("app_domains", args=[project.slug, app.slug])
     ends = in_days(first.not_after - now)
     context = {
         "project": project,
         "names": [row.host for row in rows],
         "issuer": first.issuer,
         "ends": f"{ends}, on {day(first.not_after, now)}",
-        "link": dashboard_url() + reverse("app_domains", args=[project.slug, app.slug]),
+        "link": dashboard_url() + page,
     }
     text = render_to_string("mail/certificate_ends.txt", context)
     subject = f"The certificate of {first.host} ends {ends}"
@@ -108,13 +122,14 @@ def _mail(rows: list[ServedCertificate], app: App) -> None:
         send_mail(to=email, subject=subject, text=text)
 
 
-def people_to_tell(project: Project) -> list[str]:
-    """Addresses of the project's owner and admins; of this Mist's owners where it has none."""
-    its = Q(pk=project.owner_id) | Q(
-        memberships__project=project, memberships__role=ProjectRole.ADMIN
-    )
+def people_to_tell(project: Project | None) -> list[str]:
+    """Addresses of the project's owner and admins; of this Mist's owners where it has none, or it
+    is no project's matter."""
     people = User.objects.filter(is_active=True, deleted_at=None)
-    found = people.filter(its).distinct().order_by("email")
+    found = people.none()
+    if project is not None:
+        its = Q(memberships__project=project, memberships__role=ProjectRole.ADMIN)
+        found = people.filter(its | Q(pk=project.owner_id)).distinct().order_by("email")
     if not found.exists():
         found = people.filter(role=InstanceRole.OWNER).order_by("email")
     return list(found.values_list("email", flat=True))

@@ -136,7 +136,7 @@ def app_routes(
     def leads_to(route: Route) -> str:
         return service_of(rolling or service, route.port) + ("" if rolling else "@docker")
 
-    http = _routers(main, routes, leads_to)
+    http = routers_of(main, routes, leads_to)
     if http and rolling:
         ports = {route.port for route in routes if not route.redirect_to}
         http["services"] = rolling_services(rolling, backends, ports)
@@ -145,7 +145,7 @@ def app_routes(
         # ask too: with one of three down, 3 tries lost 1 request in 10 and 9 tries none.
         retry = {"attempts": 3 * containers, "initialInterval": "10ms"}
         _everywhere(http, f"{main}-retry", {"retry": retry})
-    _answer_https(http, main, routes)
+    answer_https(http, main, routes)
     for name, its, prefix in _ruled(http, main, routes, rules):
         add_rules(http, name, its, prefix=prefix)
     return {"http": http} if http else {}
@@ -157,7 +157,7 @@ def closed_routes(
     """As `app_routes`, for an app that is away: 503, and when to ask again. Of the rules only
     maintenance counts, for everybody: there is nothing to let anybody in to."""
     closed = closed_service(f"app-{app}")
-    http = _routers(f"app-{app}", routes, lambda route: closed)
+    http = routers_of(f"app-{app}", routes, lambda route: closed)
     if not http:
         return {}
     http["services"] = {closed: {"loadBalancer": {"servers": []}}}
@@ -167,14 +167,14 @@ def closed_routes(
         page = maintenance_page(its.maintenance, prefix=prefix) if its.maintenance else {}
         http["middlewares"] |= page
         http["routers"][name]["middlewares"] = [*page] or [closed, AWAY_PAGE]
-    _answer_https(http, f"app-{app}", routes)
+    answer_https(http, f"app-{app}", routes)
     return {"http": http}
 
 
 # ------------------------------------------------------------------------------------------ parts
 
 
-def _routers(main: str, routes: Sequence[Route], service: Any) -> dict[str, Any]:
+def routers_of(main: str, routes: Sequence[Route], service: Any) -> dict[str, Any]:
     """All routers, the plain names in one of them, and the middlewares they bring."""
     plain = [route for route in routes if not route.key]
     if not plain:
@@ -222,7 +222,7 @@ def _everywhere(http: dict[str, Any], name: str, middleware: dict[str, Any]) -> 
             router["middlewares"] = [name, *router.get("middlewares", [])]
 
 
-def _answer_https(http: dict[str, Any], main: str, routes: Sequence[Route]) -> None:
+def answer_https(http: dict[str, Any], main: str, routes: Sequence[Route]) -> None:
     """A twin of each router on the other entry point, where its names have HTTPS. Last of all: who
     is sent on to HTTPS is so before anything is asked of them."""
     sharing: dict[str, list[Route]] = {}

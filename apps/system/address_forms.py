@@ -6,6 +6,8 @@ from typing import Any
 
 from django import forms
 
+from apps.projects.https_models import HttpsBy
+
 PLAIN = {"autocomplete": "off", "autocapitalize": "off", "spellcheck": "false", "inputmode": "url"}
 
 
@@ -38,3 +40,12 @@ class DashboardNameForm(NameForm):
         widget=forms.TextInput(attrs={**PLAIN, "placeholder": "mist.example.com"}),
         help_text="Its DNS record leads to this server, as those of apps do. Empty: none.",
     )
+    https = forms.ChoiceField(
+        label="HTTPS",
+        required=False,
+        choices=[one for one in HttpsBy.choices if one[0] != HttpsBy.OWN],
+        help_text="Visitors are sent on to HTTPS once a certificate that browsers know is served.",
+    )
+
+    def clean_https(self) -> HttpsBy:
+        return HttpsBy(self.cleaned_data["https"] or HttpsBy.AUTOMATIC)

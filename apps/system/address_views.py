@@ -16,19 +16,23 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from apps.accounts.models import InstanceRole, User
 from apps.deployments.feeds import anything
+from apps.domains.acme import orders_of
+from apps.domains.acme_services import certificate_retry
 from apps.domains.cards import dns_cards
+from apps.domains.dashboard import dashboard_state
 from apps.domains.services import base_check
 from apps.engine.errors import InvalidSource
 from apps.engine.routes import WILD
 from apps.live.pages import live_page, render_page
 from apps.projects.access import EVERYBODY, allow
+from apps.projects.https_models import HttpsBy
 from apps.system.address_forms import BaseDomainForm, DashboardNameForm
 from apps.system.address_services import base_domain_change
 from apps.system.dashboard_services import (
     confirm_link,
     dashboard_name_confirm,
     dashboard_name_drop,
-    dashboard_name_try,
+    dashboard_name_save,
 )
 from apps.system.names import base_domain, chosen_names, dashboard_names
 from apps.system.planning import dashboard_url, name_of
@@ -71,7 +75,7 @@ def dashboard_name(request: HttpRequest) -> HttpResponse:
         host = form.cleaned_data["host"].strip()
         try:
             if host:
-                dashboard_name_try(host=host, by=user)
+                dashboard_name_save(host=host, https=form.cleaned_data["https"], by=user)
             else:
                 dashboard_name_drop(by=user)
         except InvalidSource as error:
@@ -79,6 +83,21 @@ def dashboard_name(request: HttpRequest) -> HttpResponse:
         else:
             return redirect(f"{reverse('addresses')}#dashboard-h")
     return _page(request, dashboard_form=form)
+
+
+@allow(InstanceRole.ADMIN)
+@require_POST
+def dashboard_certificate(request: HttpRequest) -> HttpResponse:
+    """Have the issuer asked again for the dashboard's certificate."""
+    host = request.POST.get("host", "")
+    orders = orders_of([host] if host in dashboard_names() else [])
+    if host not in orders:
+        messages.info(request, "No certificate was asked for under that name.")
+    elif certificate_retry(order=orders[host], app=None):
+        messages.success(request, f"The issuer is asked again for {host}.")
+    else:
+        messages.info(request, f"{host} cannot be asked for again right now.")
+    return redirect("addresses")
 
 
 @allow(EVERYBODY)
@@ -97,6 +116,8 @@ def _page(request: HttpRequest, **forms: Any) -> HttpResponse:
     base, names = base_domain(), chosen_names()
     wild = f"{WILD}{base}"
     mine = names.trial_host if names.has_trial else names.dashboard
+    way = dashboard_names().get(mine)
+    state, order = dashboard_state(mine, HttpsBy(way)) if way else (None, None)
     cards = dns_cards(filter(None, [wild, mine]), check_url=reverse("base_name_check"))
     context = {
         "title": "Addresses",
@@ -109,10 +130,15 @@ def _page(request: HttpRequest, **forms: Any) -> HttpResponse:
         "base_from": "MIST_BASE_DOMAIN" if settings.MIST_BASE_DOMAIN else "",
         "wildcard_dns": settings.MIST_WILDCARD_DNS,
         "base_form": BaseDomainForm(initial={"base_domain": names.base_domain}),
-        "dashboard_form": DashboardNameForm(initial={"host": names.dashboard}),
+        "dashboard_form": DashboardNameForm(
+            initial={"host": mine, "https": way or HttpsBy.AUTOMATIC}
+        ),
         "names": names,
         "mine": mine,
         "mine_dns": cards.get(mine),
+        "https": state,
+        "order": order,
+        "is_self_signed": way == HttpsBy.SELF,
         "mist_url": settings.MIST_URL,
         "dashboard_url": dashboard_url(),
         "port": settings.MIST_PORT,

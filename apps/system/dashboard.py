@@ -5,16 +5,12 @@ from __future__ import annotations
 import logging
 import time
 
-from django.conf import settings
 from django.db import transaction
 
 from apps.audit.trail import record
 from apps.deployments import events
-from apps.engine.connect import get_engine
-from apps.engine.dashboard_routes import dashboard_routes
-from apps.engine.errors import EngineError
-from apps.system.names import chosen_names, dashboard_names, keep_names, names_lock
-from apps.system.planning import local_url
+from apps.domains.dashboard import publish_dashboard
+from apps.system.names import chosen_names, keep_names, names_lock
 
 logger = logging.getLogger("mist.system")
 
@@ -23,12 +19,7 @@ def settle_dashboard() -> None:
     """Make the proxy lead there what leads there now. Does nothing when all is so, and may run at
     any time: after a restart it ends what was on trial when Mist was stopped."""
     ended = _end_trial()
-    url = "" if settings.MIST_ENGINE_CONFIG.proxy_host else local_url()
-    try:
-        get_engine().proxy.write_dashboard(dashboard_routes(hosts=dashboard_names(), url=url))
-    except (EngineError, OSError) as error:
-        # A full disk, for example: the next round finds the same.
-        logger.warning("The dashboard's route: %s", error)
+    publish_dashboard()
     if ended:
         logger.warning("Nobody came by %s: the dashboard's name is what it was", ended)
         events.publish(events.LOBBY, {"type": "mist.changed"})

@@ -2,6 +2,7 @@
 
 A name is on trial first: both it and the former address lead to the dashboard, until somebody comes
 by the name with the link that only who asked for it sees. When nobody does, it goes back by itself.
+Its certificate is asked for meanwhile, and nobody is sent on to HTTPS before it is served.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from apps.deployments import events
 from apps.deployments.tasks import wake
 from apps.domains.models import Domain
 from apps.domains.services import name_look_up
+from apps.domains.tasks import settle_certificates
 from apps.engine.errors import InvalidSource
 from apps.engine.sources import check_host_name
-from apps.projects.https_models import origin
+from apps.projects.https_models import HttpsBy, origin
 from apps.projects.models import App
 from apps.system.names import ChosenNames, base_domain, chosen_names, keep_names, names_lock
 from apps.system.tasks import settle_dashboard
@@ -31,8 +33,10 @@ TRIAL_SECONDS = 60.0
 _NO_TRIAL = {"trial_host": "", "trial_until": 0.0, "trial_by": 0}
 
 
-def dashboard_name_try(*, host: str, by: User) -> None:
-    """Lead the name to the dashboard for a minute, within which `by` has to confirm it there.
+def dashboard_name_save(*, host: str, https: HttpsBy, by: User) -> None:
+    """Lead the name to the dashboard for a minute, within which `by` has to confirm it there; with
+    `https` for where its certificate comes from. One that it has already has no need to be
+    confirmed, and any other one that is on trial ends.
 
     Raises `InvalidSource` for a name that is none or an app's, or while `MIST_URL` says which.
     """
@@ -41,11 +45,16 @@ def dashboard_name_try(*, host: str, by: User) -> None:
     if "." not in name:
         raise InvalidSource("The dashboard's name has two parts or more: mist.example.com.")
     with names_lock(), transaction.atomic():
+        names = chosen_names()
+        if name == names.dashboard:
+            _change_https(names, https)
+            return
         _see_that_no_app_has(name)
-        before = {"dashboard": chosen_names().dashboard}
-        record("dashboard_name.try", name=name, before=before, after={"dashboard": name})
+        before = {"dashboard": names.dashboard, "https": names.https}
+        after = {"dashboard": name, "https": https.value}
+        record("dashboard_name.try", name=name, before=before, after=after)
         trial = {"trial_host": name, "trial_until": time.time() + TRIAL_SECONDS, "trial_by": by.pk}
-        transaction.on_commit(lambda: _keep(given_up="", **trial))
+        transaction.on_commit(lambda: _keep(given_up="", trial_https=https.value, **trial))
         name_look_up(host=name)
 
 
@@ -70,7 +79,7 @@ def dashboard_name_confirm(*, host: str, token: str) -> bool:
         before = {"dashboard": names.dashboard}
         record("dashboard_name.confirm", name=host, before=before, after={"dashboard": host})
         # Here, not after the commit: the answer says that it is done.
-        keep_names(dashboard=host, given_up="", **_NO_TRIAL)
+        keep_names(dashboard=host, https=names.trial_https, given_up="", **_NO_TRIAL)
         transaction.on_commit(_tell)
     return True
 
@@ -92,8 +101,15 @@ def _keep(**changes: object) -> None:
     _tell()
 
 
+def _change_https(names: ChosenNames, https: HttpsBy) -> None:
+    before, after = {"https": names.https}, {"https": https.value}
+    if before != after:
+        record("dashboard_name.https", name=names.dashboard, before=before, after=after)
+    transaction.on_commit(lambda: _keep(https=https.value, given_up="", **_NO_TRIAL))
+
+
 def _tell() -> None:
-    wake(settle_dashboard)
+    wake(settle_certificates, settle_dashboard)
     events.publish(events.LOBBY, {"type": "mist.changed"})
 
 

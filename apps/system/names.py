@@ -23,6 +23,7 @@ from apps.engine.public_addresses import ask_outside, own_addresses
 
 LOCAL = "localhost"
 """The base domain of a server without a public address: it leads to the machine that asks."""
+AUTOMATIC = "automatic"
 SEEN_SECONDS = 30.0
 """How often the server's own interfaces are looked at."""
 
@@ -43,10 +44,20 @@ class ChosenNames:
     seen_address: str = ""
     """The public IPv4 address that `MIST_ADDRESS_SERVICE` has said last. Kept while nobody answers:
     the names of all apps hang on it."""
+    https: str = AUTOMATIC
+    """Where the certificate of the dashboard's name comes from: a value of `HttpsBy`."""
+    trial_https: str = AUTOMATIC
+    """The same of the name on trial."""
+    sends_on: str = ""
+    """The dashboard's name while its visitors are sent on to HTTPS; another one counts as none."""
 
     @property
     def has_trial(self) -> bool:
         return bool(self.trial_host) and time.time() < self.trial_until
+
+    @property
+    def is_sent_on(self) -> bool:
+        return bool(self.dashboard) and self.sends_on == self.dashboard
 
 
 _read: dict[Path, tuple[int, int, ChosenNames]] = {}
@@ -86,13 +97,14 @@ def keep_names(**changes: Any) -> ChosenNames:
     return names
 
 
-def dashboard_names() -> list[str]:
-    """Names that lead to the dashboard now, the one on trial last."""
+def dashboard_names() -> dict[str, str]:
+    """Names that lead to the dashboard now, the one on trial last, and where the certificate of
+    each comes from."""
     if settings.MIST_URL:
-        return []
+        return {}
     names = chosen_names()
-    found = [names.dashboard, names.trial_host if names.has_trial else ""]
-    return list(dict.fromkeys(filter(None, found)))
+    trial = {names.trial_host: names.trial_https} if names.has_trial else {}
+    return {host: by for host, by in ({names.dashboard: names.https} | trial).items() if host}
 
 
 def base_domain() -> str:

@@ -19,12 +19,13 @@ from apps.system.names import base_domain, chosen_names, dashboard_names
 
 
 def dashboard_url() -> str:
-    """`MIST_URL`, else the name that was chosen, else this machine's address and `MIST_PORT`.
-    Without a slash at the end."""
+    """`MIST_URL`, else the name that was chosen, by HTTPS while its visitors are sent on there,
+    else this machine's address and `MIST_PORT`. Without a slash at the end."""
     if settings.MIST_URL:
         return str(settings.MIST_URL)
-    if own := chosen_names().dashboard:
-        return origin(own)
+    names = chosen_names()
+    if names.dashboard:
+        return origin(names.dashboard, https=names.is_sent_on)
     bind = settings.MIST_BIND
     if bind in ("", "0.0.0.0", "::"):
         host = own_address()

@@ -17,6 +17,11 @@ urlpatterns = [
     path("settings/addresses/", address_views.addresses, name="addresses"),
     path("settings/addresses/dashboard/", address_views.dashboard_name, name="dashboard_name"),
     path(
+        "settings/addresses/certificate/",
+        address_views.dashboard_certificate,
+        name="dashboard_certificate",
+    ),
+    path(
         "settings/addresses/confirm/<str:token>/",
         address_views.dashboard_confirm,
         name="dashboard_confirm",

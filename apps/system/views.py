@@ -30,7 +30,7 @@ from apps.accounts.models import InstanceRole, User
 from apps.accounts.selectors import anyone_exists
 from apps.accounts.sessions import sign_in
 from apps.audit.logs import request_id
-from apps.domains.warning import notes_for
+from apps.domains.warning import notes_for, notes_of_dashboard
 from apps.engine.errors import InvalidSource, SecretsUnreadable
 from apps.engine.git_http import BodyTooLarge, respond
 from apps.engine.samples import ensure_sample_repository
@@ -77,7 +77,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         "cards": cards,
         "feed": feed,
         "troubled": [app for app in needy if app.observed in selectors.TROUBLE][:NOTES],
-        "ending": notes_for(needy)[:NOTES],
+        "ending": [*(notes_of_dashboard() if user.is_admin else ()), *notes_for(needy)][:NOTES],
     }
     if user.is_admin and "HX-Request" not in request.headers:
         context["host"] = host_row_now(sidebar.running)

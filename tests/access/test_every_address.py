@@ -55,6 +55,7 @@ TABLE = {
     "addresses": ADMIN,
     "base_name_check": ADMIN,
     "dashboard_name": ADMIN,
+    "dashboard_certificate": ADMIN,
     "dashboard_confirm": EVERYBODY,
     "login": EVERYBODY,
     "login_code": EVERYBODY,

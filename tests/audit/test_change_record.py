@@ -320,6 +320,13 @@ POSTS: dict[str, Post | Callable[[], Post]] = {
     "dashboard_name": Post(
         ("dashboard_name.try",), "mist.example.net", data={"host": "mist.example.net"}
     ),
+    "dashboard_certificate": Post(
+        ("certificate.retry",), "mist.example.net", data={"host": "mist.example.net"},
+        first=lambda web: (
+            keep_names(dashboard="mist.example.net"),
+            CertificateOrder.objects.create(host="mist.example.net", state="failed"),
+        ),
+    ),
     "base_name_check": Post(
         ("name.check",), "*.apps.example.net",
         first=lambda web: keep_names(base_domain="apps.example.net"),

@@ -15,10 +15,12 @@ from apps.deployments import reconciliation
 from apps.domains import issuance, serving
 from apps.domains.acme_models import AcmeSettings, CertificateOrder
 from apps.domains.acme_services import acme_save, certificate_retry, dns_account_save
+from apps.domains.dashboard import publish_dashboard
 from apps.domains.models import NameCheck
 from apps.domains.services import domain_add
 from apps.engine.connect import get_engine
 from apps.projects.models import App
+from apps.system.names import keep_names
 from tests.machine.pebble import (
     EAB_KEY,
     EAB_KEY_ID,
@@ -166,6 +168,24 @@ def test_a_name_that_leads_elsewhere_says_why_and_answers_by_http(here: Certifie
     CertificateOrder.objects.update(failed_at="2026-01-01T00:00:00Z")
     assert certificate_retry(order=here.order("wrong.example.com"), app=here.app)
     here.until_issued("wrong.example.com")
+
+
+def test_the_dashboards_name_gets_its_certificate_as_names_of_apps_do(here: Certified) -> None:
+    keep_names(dashboard="mist.example.com")
+    here.issuer.set_address("mist.example.com", "127.0.0.99")
+    publish_dashboard()
+    here.until(lambda: here.order("mist.example.com").state == State.FAILED, "the refusal")
+    before = here.issuer.orders()
+    # Others get theirs, which makes Traefik look at all routes again.
+    here.add("right.example.com")
+    here.until_issued("right.example.com")
+    assert here.issuer.orders() == before + 1, "the refused one was asked for again"
+    # Its route is there, over plain HTTP; only that no Mist listens in this test.
+    assert here.world.get("mist.example.com")[0] == 502
+    here.issuer.set_address("mist.example.com", "127.0.0.1")
+    CertificateOrder.objects.update(failed_at="2026-01-01T00:00:00Z")
+    assert certificate_retry(order=here.order("mist.example.com"), app=None)
+    assert here.until_issued("mist.example.com").names == ("mist.example.com",)
 
 
 def test_a_wildcard_is_proven_by_dns(here: Certified) -> None:

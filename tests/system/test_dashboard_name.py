@@ -19,6 +19,8 @@ from apps.domains.services import domain_add
 from apps.engine.dashboard_routes import dashboard_routes
 from apps.engine.errors import InvalidSource
 from apps.engine.fake import FakeEngine
+from apps.engine.routes import Route
+from apps.projects.https_models import HttpsBy
 from apps.projects.models import App, Project
 from apps.projects.services import app_create
 from apps.system import dashboard
@@ -26,7 +28,7 @@ from apps.system.dashboard_services import (
     confirm_link,
     dashboard_name_confirm,
     dashboard_name_drop,
-    dashboard_name_try,
+    dashboard_name_save,
 )
 from apps.system.names import chosen_names, dashboard_names, keep_names
 from apps.system.planning import dashboard_url, is_own_name
@@ -40,18 +42,18 @@ LATER = dt.timedelta(seconds=61)
 def attempt(alice: User, fake: FakeEngine, django_capture_on_commit_callbacks: Any) -> Any:
     """Put a name on trial, and return the path of its link."""
 
-    def put(host: str = NAME) -> str:
+    def put(host: str = NAME, https: HttpsBy = HttpsBy.AUTOMATIC) -> str:
         with django_capture_on_commit_callbacks(execute=True):
-            dashboard_name_try(host=host, by=alice)
+            dashboard_name_save(host=host, https=https, by=alice)
         dashboard.settle_dashboard()
         return urlsplit(confirm_link(alice)).path
 
     return put
 
 
-def rule(fake: FakeEngine) -> str:
+def rule(fake: FakeEngine, which: str = "") -> str:
     routers: Any = fake.proxy.dashboard.get("http", {}).get("routers", {})
-    return str(routers.get("mist-dashboard", {}).get("rule", ""))
+    return str(routers.get(f"mist-dashboard{which}", {}).get("rule", ""))
 
 
 def test_it_leads_there_at_once_and_stays_once_somebody_came(
@@ -77,7 +79,7 @@ def test_it_goes_back_when_nobody_came_and_the_link_is_dead(
     path = attempt()
     with time_machine.travel(timezone.now() + LATER):
         # Before anybody has cleaned up, as after a restart: time alone ends it.
-        assert not is_own_name(NAME) and dashboard_names() == []
+        assert not is_own_name(NAME) and not dashboard_names()
         assert client.get(path, headers={"host": NAME}).status_code == 400
         assert not dashboard_name_confirm(host=NAME, token=path.split("/")[-2])
         dashboard.settle_dashboard()
@@ -92,9 +94,10 @@ def test_a_failed_name_leaves_the_one_before(
 ) -> None:
     client.get(attempt(), headers={"host": NAME})
     attempt("other.example.net")
-    assert rule(fake) == f"Host(`{NAME}`) || Host(`other.example.net`)"
+    assert rule(fake) == f"Host(`{NAME}`)" and rule(fake, "-trial") == "Host(`other.example.net`)"
     with time_machine.travel(timezone.now() + LATER):
         dashboard.settle_dashboard()
+        assert rule(fake, "-trial") == ""
         assert rule(fake) == f"Host(`{NAME}`)" and dashboard_url() == f"http://{NAME}"
 
 
@@ -178,14 +181,14 @@ def test_the_environment_wins(
     dashboard.settle_dashboard()
     assert rule(fake) == "" and dashboard_url() == "https://mist.example.com"
     with pytest.raises(InvalidSource, match="MIST_URL says"):
-        dashboard_name_try(host=NAME, by=alice)
+        dashboard_name_save(host=NAME, https=HttpsBy.AUTOMATIC, by=alice)
 
 
 def test_the_file_leads_to_containers_where_the_pages_are_some() -> None:
-    found = dashboard_routes(hosts=[NAME])
+    found = dashboard_routes(routes=[Route(NAME)])
     router = found["http"]["routers"]["mist-dashboard"]
     assert router["service"] == "dashboard@docker" and "services" not in found["http"]
-    assert dashboard_routes(hosts=[]) == {}
+    assert dashboard_routes(routes=[]) == {}
     with pytest.raises(InvalidSource):
-        dashboard_routes(hosts=["a.example`) || Host(`b.example"])
+        dashboard_routes(routes=[Route("a.example`) || Host(`b.example")])
     assert re.fullmatch(r"Host\(`[a-z.]+`\)", router["rule"])
