@@ -36,10 +36,13 @@ def client_address(request: HttpRequest) -> str | None:
 
 def came_by_https(peer: str, forwarded: str) -> bool:
     """Whether the browser of a request came by HTTPS: what `X-Forwarded-Proto` says counts only
-    where the connection is a trusted proxy's. Mist's own port speaks plain HTTP. Traefik says `wss`
-    of a WebSocket."""
+    where the connection is a trusted proxy's; everywhere where `MIST_URL` says HTTPS, since whoever
+    lies then gains nothing, and a proxy that nobody named would send browsers in a circle. Mist's
+    own port speaks plain HTTP. Traefik says `wss` of a WebSocket."""
     if forwarded.partition(",")[0].strip().lower() not in ("https", "wss"):
         return False
+    if settings.MIST_HTTPS:
+        return True
     found = _address(peer)
     return found is not None and _is_proxy(found)
 

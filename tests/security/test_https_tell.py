@@ -17,7 +17,6 @@ from pytest_django import Settings
 
 from apps.accounts.models import User
 from apps.system.names import keep_names
-from mist_project import schemes
 from mist_project.asgi import application
 from tests.conftest import PASSWORD
 from tests.security.test_headers_send import wrong_with_answer
@@ -155,13 +154,8 @@ async def test_a_page_over_https_is_live_by_its_own_session_alone(
 
 
 @pytest.mark.django_db(transaction=True)
-async def test_a_proxy_that_nobody_named_is_told_of_in_the_log(
-    named: None, settings: Settings, caplog: pytest.LogCaptureFixture
+async def test_a_proxy_that_nobody_named_is_believed_where_all_come_by_https(
+    named: None, settings: Settings
 ) -> None:
-    await said(STRANGER, "https")
-    assert "MIST_TRUSTED_PROXIES" not in caplog.text
-    schemes._warn_of.cache_clear()
-    settings.MIST_HTTPS = True
-    await said(STRANGER, "https")
-    await said(STRANGER, "https")
-    assert caplog.text.count(f"{STRANGER[0]} says that it is a proxy") == 1
+    settings.MIST_HTTPS = settings.SECURE_SSL_REDIRECT = True
+    assert set(await said(STRANGER, "https")) == {"__Host-mist_csrf"}
