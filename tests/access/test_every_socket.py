@@ -12,16 +12,8 @@ from django.urls import reverse
 from apps.deployments.logs import log_path
 from apps.deployments.models import Deployment
 from apps.live.pages import find_live_of
-from tests.access.test_every_address import (
-    ALLOWED,
-    DEVELOPER,
-    PEOPLE,
-    TABLE,
-    VIEWER,
-    World,
-    addresses,
-    world,
-)
+from tests.access.table import ALLOWED, DEVELOPER, PEOPLE, TABLE, VIEWER
+from tests.access.test_every_address import World, addresses, world
 from tests.live.test_page_socket import Pages, heard
 
 __all__ = ["world"]

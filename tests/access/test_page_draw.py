@@ -12,20 +12,8 @@ from django.urls import Resolver404, resolve, reverse
 from apps.deployments.models import Deployment, Status
 from apps.projects.models import App
 from apps.projects.services import project_create
-from tests.access.test_every_address import (
-    ADMIN,
-    ALLOWED,
-    DEVELOPER,
-    MANAGER,
-    NAMES,
-    OWNER,
-    STRANGER,
-    TABLE,
-    VIEWER,
-    World,
-    addresses,
-    world,
-)
+from tests.access.table import ADMIN, ALLOWED, DEVELOPER, MANAGER, OWNER, STRANGER, TABLE, VIEWER
+from tests.access.test_every_address import NAMES, World, addresses, world
 
 __all__ = ["world"]
 PEOPLE = (STRANGER, VIEWER, DEVELOPER, MANAGER, ADMIN, OWNER)

@@ -13,8 +13,9 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.browser.hostile import EVIL
+from tests.browser.pages import DOCS, PAGES, WEB
 from tests.browser.serving import Pages, serve_pages
-from tests.browser.test_every_page import DOCS, PAGES, WEB, desk, exists, log_in
+from tests.browser.test_every_page import desk, exists, log_in
 
 __all__ = ["desk"]
 pytestmark = pytest.mark.browser

@@ -13,7 +13,8 @@ from django.urls import reverse
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tests.access.test_every_address import OWNER, World, addresses, world
+from tests.access.table import OWNER
+from tests.access.test_every_address import World, addresses, world
 
 __all__ = ["world"]
 FIELDS = re.compile(r'<(?:input|select|textarea|button)[^>]* name="([^"]+)"')

@@ -18,7 +18,8 @@ from django.urls import reverse
 
 from apps.engine.fake import FakeEngine
 from mist_project.asgi import BODY_MAX, application
-from tests.access.test_every_address import NAMES, NOBODY, OWNER, STRANGER, World, addresses, world
+from tests.access.table import NOBODY, OWNER, STRANGER
+from tests.access.test_every_address import NAMES, World, addresses, world
 from tests.system.test_page_show import WithBroken
 
 __all__ = ["world"]

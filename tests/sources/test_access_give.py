@@ -19,7 +19,7 @@ from apps.projects.models import App, Project
 from apps.sources.access import git_access
 from apps.sources.credential_services import deploy_key_make, git_token_save, known_host_confirm
 from apps.sources.models import GitCredential, KnownHost
-from tests.access.test_every_address import HOST_KEY
+from tests.access.table import HOST_KEY
 from tests.deployments.test_deployment_run import deploy
 
 PAGE = "/projects/shop/apps/web/source/"
