@@ -26,6 +26,7 @@ from apps.domains.models import (
     CertificateOrder,
     Domain,
     LocalCertificate,
+    NameCheck,
     ServedCertificate,
 )
 from apps.engine.acme import HTTP_RESOLVER
@@ -205,9 +206,16 @@ class Known:
         )
 
 
-def known_of(app: App, domains: Sequence[Domain], *, to_show: bool = False) -> Known:
-    """In at most seven queries; in five `to_show` states, for which a certificate that may not be
-    served counts too: that it is not served is seen. Then nothing is put in line either."""
+def known_of(
+    app: App,
+    domains: Sequence[Domain],
+    *,
+    to_show: bool = False,
+    checks: Mapping[str, NameCheck] | None = None,
+) -> Known:
+    """In at most seven queries; in five `to_show` states, three where the `checks` of the names are
+    given. For a state a certificate that may not be served counts too: that it is not served is
+    seen. Then nothing is put in line either."""
     hosts = {app.host, *(one.host for one in domains)}
     served = {one.host: one for one in ServedCertificate.objects.filter(host__in=hosts)}
     wants_own = {HttpsBy.OWN} & {own_by(app), *(HttpsBy(one.https) for one in domains)}
@@ -224,7 +232,7 @@ def known_of(app: App, domains: Sequence[Domain], *, to_show: bool = False) -> K
     automatic = [one.host for one in domains if one.https == HttpsBy.AUTOMATIC]
     if own_by(app) == HttpsBy.AUTOMATIC:
         automatic.append(app.host)
-    return known_with(served, automatic, certificates, strict, to_show=to_show)
+    return known_with(served, automatic, certificates, strict, to_show=to_show, checks=checks)
 
 
 def known_with(
@@ -234,6 +242,7 @@ def known_with(
     strict: Collection[str] = (),
     *,
     to_show: bool = False,
+    checks: Mapping[str, NameCheck] | None = None,
 ) -> Known:
     """With who gets a certificate for the `automatic` names, or `to_show` how far that is."""
     now = timezone.now()
@@ -242,7 +251,7 @@ def known_with(
     orders = orders_of(automatic)
     asked = {host: HTTP_RESOLVER for host, order in orders.items() if order.is_asked}
     in_line = [one.host for one in orders.values() if one.state == CertificateOrder.State.QUEUED]
-    hindered = hindrances(in_line)
+    hindered = hindrances(in_line, checks)
     return Known(served, certificates, strict, asked, now, orders, hindered)
 
 

@@ -47,12 +47,15 @@ class NameRow:
         return self.domain.shown if self.domain else self.dns.host
 
 
-def _name_rows(
-    request: HttpRequest, app: App, domains: list[Domain], known: Known
-) -> list[NameRow]:
+def _cards(request: HttpRequest, app: App, domains: list[Domain]) -> dict[str, DnsCard]:
     url = reverse("name_check", args=[app.project.slug, app.slug])
     may_ask = access(request).allows(ProjectRole.DEVELOPER)
-    cards = dns_cards([app.host, *(one.host for one in domains)], check_url=url if may_ask else "")
+    return dns_cards([app.host, *(one.host for one in domains)], check_url=url if may_ask else "")
+
+
+def _name_rows(
+    app: App, domains: list[Domain], known: Known, cards: dict[str, DnsCard]
+) -> list[NameRow]:
     seen: set[str] = set()
     rows = [NameRow(cards[app.host], known.state(app.host, own_by(app)))]
     for one in domains:
@@ -89,8 +92,10 @@ def app_domains(request: HttpRequest, project: str, app: str) -> HttpResponse:
 def domains_page(request: HttpRequest, app: App, **more: Any) -> HttpResponse:
     """The app's names, with forms in `more` in place of empty ones."""
     domains = list(domains_of(app).select_related("created_by"))
-    known = known_of(app, domains, to_show=True)
-    rows = _name_rows(request, app, domains, known)
+    cards = _cards(request, app, domains)
+    checks = {host: card.check for host, card in cards.items() if card.check is not None}
+    known = known_of(app, domains, to_show=True, checks=checks)
+    rows = _name_rows(app, domains, known, cards)
     context = {
         **app_frame(app, "Domains"),
         "form": DomainForm(),
