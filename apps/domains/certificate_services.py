@@ -11,11 +11,11 @@ from apps.accounts.models import User
 from apps.audit.trail import facts, record
 from apps.deployments.services import app_publish
 from apps.deployments.tasks import wake
-from apps.domains.certificates import names_of_others, own_by
+from apps.domains.certificates import below_wildcards_of_others, names_of_others, own_by
 from apps.domains.models import Certificate, CertificateOrder, Domain, ServedCertificate
 from apps.domains.serving import decide_sending_on
 from apps.domains.tasks import look_at_certificates, settle_certificates
-from apps.engine.certificate_checks import check_key_pair
+from apps.engine.certificate_checks import browsers_know, check_key_pair
 from apps.engine.certificates import listed
 from apps.engine.errors import CertificateRefused
 from apps.projects.https_models import HttpsBy
@@ -41,6 +41,13 @@ def certificate_save(
             "chain",
             f"This certificate is also for {listed(sorted(foreign))}, which another project, or "
             "Mist itself, has: it would be served to its visitors.",
+        )
+    if not browsers_know(pair.chain) and (below := below_wildcards_of_others(project.pk, names)):
+        raise CertificateRefused(
+            "chain",
+            f"This certificate is also for {listed(sorted(below))}, which another project, or Mist "
+            "itself, has: visitors there would get it instead of one that browsers know.",
+            hint="Name your hosts in it one by one, in place of the wildcard.",
         )
     with transaction.atomic():
         rows = Certificate.objects.filter(project=project).defer("key")

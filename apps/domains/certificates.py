@@ -6,9 +6,11 @@ import datetime as dt
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import or_
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from apps.domains.acme import is_public_name, orders_of, resolvers_for
@@ -71,6 +73,21 @@ def names_of_others(project_id: int, names: Collection[str]) -> set[str]:
     apps = App.objects.filter(label__in=labels, deleted_at=None).exclude(project=project_id)
     mists = {chosen_names().dashboard} & dashboard_names().keys() & set(names)
     return held | {app.host for app in apps} | mists
+
+
+def below_wildcards_of_others(project_id: int, names: Collection[str]) -> set[str]:
+    """Names of other projects, or of Mist itself, for which a wildcard among these is, too. While
+    it lies ready Traefik asks no issuer for those, and serves it instead."""
+    ends = [name.removeprefix("*") for name in names if name.startswith(WILD)]
+    if not ends:
+        return set()
+    below = reduce(or_, (Q(host__endswith=end) for end in ends))
+    others = Domain.objects.filter(below).exclude(app__project=project_id)
+    held = {*others.values_list("host", flat=True), *dashboard_names()}
+    if f".{base_domain()}" in ends:
+        apps = App.objects.filter(deleted_at=None).exclude(project=project_id)
+        held |= {app.host for app in apps}
+    return {host for host in held if covers(names, host) and host not in names}
 
 
 def servable(project_id: int) -> list[Certificate]:

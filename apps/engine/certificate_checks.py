@@ -72,6 +72,13 @@ def check_key_pair(
     return facts, KeyPair("".join(pem_of(link) for link in links), _key_pem(private))
 
 
+def browsers_know(chain: str, roots: Collection[x509.Certificate] | None = None) -> bool:
+    """Whether a chain that was checked leads to an authority of this machine's list, or of `roots`.
+    Without a list nobody can tell: then it does."""
+    last = x509.load_pem_x509_certificates(chain.encode())[-1]
+    return _is_known(last, system_roots() if roots is None else roots)
+
+
 # ---------------------------------------------------------------------------------------- reading
 
 
@@ -199,15 +206,18 @@ def _check_end(links: Sequence[x509.Certificate], roots: Collection[x509.Certifi
     """See that browsers find from the last one to an authority that they know. A machine without a
     list of authorities cannot tell."""
     last = links[-1]
-    if _signed(last, by=last) or not roots:
-        return
-    if not any(root.subject == last.issuer and _signed(last, by=root) for root in roots):
+    if not _signed(last, by=last) and not _is_known(last, roots):
         raise CertificateRefused(
             "chain",
             f"The certificate of {called(last.issuer)}, which signed "
             f"{called(last.subject)}, is missing.",
             hint="Add it below. Of an authority of your own, add its root.",
         )
+
+
+def _is_known(last: x509.Certificate, roots: Collection[x509.Certificate]) -> bool:
+    signed = (root.subject == last.issuer and _signed(last, by=root) for root in roots)
+    return not roots or any(signed)
 
 
 def _is_authority(certificate: x509.Certificate) -> bool:

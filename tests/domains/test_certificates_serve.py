@@ -288,6 +288,19 @@ def test_one_that_names_what_another_project_has_is_refused_and_never_served(
     assert not fake.proxy.certificates
 
 
+def test_a_wildcard_that_browsers_do_not_know_is_refused_where_others_have_names_below_it(
+    live: App, foreign: App
+) -> None:
+    """Traefik would ask no issuer for those any more, and serve this one."""
+    domain_add(app=foreign, host="rival.example.org", created_by=None)
+    domain_add(app=foreign, host="far.below.example.net", created_by=None)
+    with pytest.raises(CertificateRefused, match=r"rival\.example\.org, which another project"):
+        bring(live.project, "*.example.org")
+    with pytest.raises(CertificateRefused, match="which another project"):
+        bring(live.project, f"*.{foreign.host.partition('.')[2]}")
+    bring(live.project, "*.example.net")
+
+
 def issued(fake: FakeEngine, *hosts: str) -> None:
     now = timezone.now()
     fake.proxy.issued.append(Issued(hosts, now, now + 60 * DAY, "mist-http"))

@@ -13,7 +13,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apps.engine.certificate_checks import check_key_pair
+from apps.engine.certificate_checks import browsers_know, check_key_pair
 from apps.engine.certificates import Facts, KeyPair, covers, pem_of
 from apps.engine.errors import CertificateRefused
 from tests.machine.issuer import DAY, Issuer, key_pem, make_authority, rsa_key, self_signed
@@ -163,6 +163,19 @@ def test_an_authority_of_ones_own_is_taken_with_its_root() -> None:
     check(own.chained("a.example"))
     # A machine that knows no authority cannot tell.
     check(own.leaf("a.example"), roots=())
+
+
+def test_browsers_know_what_leads_to_an_authority_of_the_machine() -> None:
+    roots = [ROOT.certificate]
+    own = make_authority("Our root")
+    for pair, known in (
+        (MIDDLE.chained("a.example"), True),
+        (ROOT.chained("a.example"), True),
+        (own.chained("a.example"), False),
+    ):
+        chain = check(pair)[1].chain
+        assert browsers_know(chain, roots) is known
+        assert browsers_know(chain, [])
 
 
 def test_a_certificate_that_signed_nothing_here_is_named() -> None:
