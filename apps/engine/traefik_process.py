@@ -87,7 +87,10 @@ class TraefikProcess:
 
     def _hold(self) -> None:
         self.settle()
-        self._release()
+        # Whoever restarted it may be another process, and these the sockets of the one before, at
+        # which visitors have come to wait since.
+        with migrating():
+            self._release()
         self._watched = self.pid()
         # Connections of a dead Traefik have to get to the next: else it is no use to keep them.
         if self._watched is not None and can_migrate():
