@@ -123,6 +123,17 @@ def test_visitors_do_not_notice_that_it_is_restarted(
     assert seen.failures == [] and len(seen.answers) > 100
 
 
+def test_visitors_do_not_notice_that_another_process_restarts_it(
+    world: World, proxy: Traefik, app: App
+) -> None:
+    other = Traefik(world.engine.config)
+    with watched(world, proxy), steady_visitors(world, app.host, kept=0, fresh=4) as seen:
+        for days in (1, 2, 3):
+            time.sleep(0.5)  # The watcher has taken hold of the one that runs.
+            other.ensure_running(Issuing(email=f"{days}@example.com"))
+    assert seen.failures == [] and seen.answers
+
+
 def test_what_was_begun_is_ended_by_the_old_one(world: World, proxy: Traefik, app: App) -> None:
     old = serving(world)
     download = begin_download(world, app)
