@@ -15,7 +15,7 @@ from pytest_django import Settings
 
 from apps.accounts.models import User
 from apps.audit import retention
-from apps.deployments import tasks
+from apps.deployments import observation, reconciliation, tasks
 from apps.engine.base import Engine
 from apps.engine.connect import get_engine
 from apps.engine.fake import FakeEngine
@@ -40,8 +40,11 @@ def data_dir(tmp_path: Path, settings: Settings) -> Path:
 
 @pytest.fixture
 def engine(data_dir: Path) -> Iterator[Engine]:
-    """A new engine: the fake one, unless a test's settings say otherwise."""
+    """A new engine: the fake one, unless a test's settings say otherwise. Nothing is waited for
+    that another one did not answer."""
     get_engine.cache_clear()
+    observation._not_before.clear()
+    reconciliation._not_before.clear()
     yield get_engine()
     get_engine.cache_clear()
 

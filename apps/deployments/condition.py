@@ -34,7 +34,7 @@ def repair(app: App, container: Container | None) -> Repair:
         return Repair.REPLACE
     if container.status in up or container.status is ContainerStatus.REMOVING:
         return Repair.NOTHING
-    if stays_down(container) and not app.restart_requested:
+    if stays_down(container) and not (app.start_requested or app.restart_requested):
         return Repair.NOTHING
     return Repair.RESUME
 

@@ -25,7 +25,7 @@ from apps.engine.deadline import Deadline
 from apps.engine.errors import EngineError, StartFailed
 
 logger = logging.getLogger("mist.deployments")
-LOOK_SECONDS = 0.1
+LOOK_SECONDS = 0.05
 
 
 def undo_by_going_back(work: Work, live: Deployment) -> None:
@@ -41,14 +41,16 @@ def _go_back(work: Work, live: Deployment, rest: ExitStack) -> None:
     if work.is_resumed:
         _see_the_other_mists_steps_done(work, live)
     _remove_those_nobody_visits(work)
+    _see_it_ended(work)
     away = [(number, one) for number, one in _old(work, live) if not _is_serving(work, one)]
     # Those that have not ended yet come in at once.
     away.sort(key=lambda found: not _runs(found[1]))
+    back: list[str] = []
     for number, one in away:
         if not _runs(one):
-            _make_room(work, live)
-        if _bring_up(work, live, number) and number != away[-1][0]:
-            _try_to_serve(work, [*work.deployment.serving, live.container_ids[number - 1]])
+            _change_places(work, live, back)
+        if _bring_up(work, live, number):
+            back.append(live.container_ids[number - 1])
     _try_to_serve(work, live.container_ids)
     if all(_runs(one) for _, one in _old(work, live)):
         work.say(f"All containers of #{live.number} serve again")
@@ -78,6 +80,17 @@ def _see_the_other_mists_steps_done(work: Work, live: Deployment) -> None:
         if one is not None and one.status in UP and not _is_serving(work, one):
             drain(work, live, one)
             work.engine.containers.stop(one.id, timeout=planning.stop_seconds(live.app))
+
+
+def _see_it_ended(work: Work) -> None:
+    """What was asked to end cannot be asked to stay: only when its grace time is over, it runs
+    again. Nobody visits it meanwhile, and there is no room for another one."""
+    if work.ending is None or not work.ending.is_alive():
+        return
+    work.say("What is ending is started again when it has ended")
+    while work.ending.is_alive():
+        check_stopping()
+        work.ending.join(LOOK_SECONDS)
 
 
 def _bring_up(work: Work, live: Deployment, number: int) -> bool:
@@ -123,19 +136,23 @@ def _start(work: Work, live: Deployment, number: int) -> None:
 # ------------------------------------------------------------------------------------ new ones
 
 
-def _make_room(work: Work, live: Deployment) -> None:
-    """Before one more is started: as many as usual run at the most."""
-    usual = max(int((work.deployment.roll or {})["of"]), len(live.container_ids))
-    while sum(_runs(one) for _, one in _old(work, live)) + len(_new(work)) > usual:
-        serving = work.deployment.serving
-        last = next((new for new in reversed(_new(work)) if new.id in serving), None)
-        if last is None:
-            return
+def _change_places(work: Work, live: Deployment, back: list[str]) -> None:
+    """Before one more is started: visitors come to those that are back, and new ones leave until as
+    many as usual run. One change of the route does both."""
+    deployment, new = work.deployment, _new(work)
+    usual = max(int((deployment.roll or {})["of"]), len(live.container_ids))
+    over = sum(_runs(one) for _, one in _old(work, live)) + len(new) - usual
+    visited = [one for one in reversed(new) if one.id in deployment.serving]
+    leaving = visited[: max(0, over)]
+    gone = {one.id for one in leaving}
+    serving = [one for one in deployment.serving if one not in gone]
+    serving += [one for one in back if one not in serving]
+    if serving == deployment.serving or not _try_to_serve(work, serving):
+        return
+    for one in leaving:
         check_stopping()
-        if not _try_to_serve(work, [one for one in serving if one != last.id]):
-            return
-        drain(work, work.deployment, last)
-        _remove(work, last)
+        drain(work, deployment, one)
+        _remove(work, one)
 
 
 def _remove_those_nobody_visits(work: Work) -> None:

@@ -192,7 +192,7 @@ def _seen(app: App, live: Deployment, containers: Sequence[Container | None]) ->
             # The others have made way for a new version's, which its deployment looks at.
             mine = zip(_ids(live), containers, strict=True)
             containers = [found for one, found in mine if one in rolling.serving]
-        if app.restart_requested or in_gap(app) or not containers:
+        if app.start_requested or app.restart_requested or in_gap(app) or not containers:
             # A person restarts it, or it makes way for a new version: it is neither crashed nor
             # stopped in between.
             return app.observed, app.observed_detail

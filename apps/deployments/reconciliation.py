@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from apps.deployments import events, lifecycle, planning, repair, stop_first
 from apps.deployments.archive import forget_output, keep_output
+from apps.deployments.ending import wish_lock
 from apps.deployments.lifecycle import Overtaken
 from apps.deployments.logs import log_path
 from apps.deployments.models import RUNNING, UNFINISHED, Deployment, Status
@@ -137,7 +138,7 @@ def apply_wishes() -> None:
     for app in App.objects.filter(needs_apply=True).select_related("project"):
         if _not_before.get(app.pk, 0.0) > time.monotonic():
             continue
-        with try_file_lock(stop_first.wish_lock(app)) as held:
+        with try_file_lock(wish_lock(app)) as held:
             fresh = App.objects.select_related("project").filter(pk=app.pk, needs_apply=True)
             if held and (found := fresh.first()) is not None:
                 _apply_wish(found)
@@ -162,8 +163,8 @@ def _apply_wish(app: App) -> None:
     if problem:
         hold_repairs(app)
     done = App.objects.filter(pk=app.pk, wishes=app.wishes)
-    if done.update(needs_apply=False, restart_requested=False):
-        app.restart_requested = False
+    if done.update(needs_apply=False, start_requested=False, restart_requested=False):
+        app.start_requested = app.restart_requested = False
     observe_app(app)
     if problem:
         App.objects.filter(pk=app.pk).update(observed_detail=problem[:200])

@@ -209,7 +209,7 @@ def app_stop(*, app: App) -> None:
 def app_start(*, app: App) -> None:
     """The stopped container runs again, one too that ended by itself before it was stopped."""
     stopped = App.objects.filter(pk=app.pk, wanted=App.Wanted.STOPPED).exists()
-    _wish(app, "app.start", wanted=App.Wanted.RUNNING, restart_requested=stopped)
+    _wish(app, "app.start", wanted=App.Wanted.RUNNING, start_requested=stopped)
 
 
 def app_restart(*, app: App) -> None:
@@ -233,12 +233,15 @@ def _wish(
     action: str,
     *,
     wanted: str = "",
+    start_requested: bool = False,
     restart_requested: bool = False,
     deleted: bool = False,
 ) -> None:
     fields: dict[str, object] = {"needs_apply": True, "wishes": F("wishes") + 1}
     if wanted:
         fields["wanted"] = wanted
+    if start_requested:
+        fields["start_requested"] = True
     if restart_requested:
         fields["restart_requested"] = True
     if deleted:

@@ -7,15 +7,14 @@ ends when the new one is about to start, and comes back when that one does not g
 from __future__ import annotations
 
 import logging
-import threading
 import time
-from pathlib import Path
 
-from django.conf import settings
+from django.db.models import F
 from django.utils import timezone
 
 from apps.deployments import changes, lifecycle, planning
 from apps.deployments.checking import answers
+from apps.deployments.ending import end, wish_lock
 from apps.deployments.holdings import stops_first
 from apps.deployments.models import Deployment
 from apps.deployments.selectors import in_gap, live_deployment_of, rolling_deployment
@@ -33,13 +32,6 @@ logger = logging.getLogger("mist.deployments")
 UP = (ContainerStatus.RUNNING, ContainerStatus.RESTARTING, ContainerStatus.PAUSED)
 LOOK_SECONDS = 0.2
 CLOSE_SECONDS = 5.0
-END_SECONDS = 1.0
-"""What a cancelled deployment waits for what it has asked to end."""
-
-
-def wish_lock(app: App) -> Path:
-    """The lock that is held while a wish of the app (stop, start, restart) is carried out."""
-    return Path(settings.MIST_DATA_DIR) / "locks" / f"apply-{app.pk}"
 
 
 def must_wait(app: App) -> bool:
@@ -73,45 +65,8 @@ def make_way(work: Work) -> None:
     for container in running:
         _drain(work, container)
     began = time.monotonic()
-    work.ending = ending = _Ending(work, running)
-    ending.start()
-    ending.wait(work.deadline(None, "Stopping"))
+    end(work, running, seconds=planning.stop_seconds(app))
     work.say(f"What ran has ended after {time.monotonic() - began:.1f} s")
-
-
-class _Ending(threading.Thread):
-    """Containers on their way out, each with its stop signal and grace time, which may be long: so
-    whoever waits can turn away. Until they are gone no wish of the app is carried out; then one
-    that was left waiting (`want_back`) starts them again."""
-
-    def __init__(self, work: Work, running: list[Container]) -> None:
-        super().__init__(name=f"ending-{work.app.pk}", daemon=True)
-        self._containers = work.engine.containers
-        self._seconds = planning.stop_seconds(work.app)
-        self._ids = [container.id for container in running]
-        self._lock = wish_lock(work.app)
-        self._problem: BaseException | None = None
-
-    def run(self) -> None:
-        try:
-            with file_lock(self._lock):
-                for one in self._ids:
-                    self._containers.stop(one, timeout=self._seconds)
-        except BaseException as error:
-            self._problem = error
-
-    def wait(self, deadline: Deadline) -> None:
-        """Return when they have ended. Raises what `stop` and the deadline raise; then a moment
-        later at most, for most apps end at once."""
-        try:
-            while self.is_alive():
-                deadline.check()
-                self.join(LOOK_SECONDS)
-        except BaseException:
-            self.join(END_SECONDS)
-            raise
-        if self._problem is not None:
-            raise self._problem
 
 
 def bring_back(work: Work, live: Deployment) -> None:
@@ -167,8 +122,10 @@ def resume(live: Deployment) -> None:
 
 
 def want_back(app: App) -> None:
-    """Have the reconciliation start what is live, whatever its restart policy says."""
-    App.objects.filter(pk=app.pk).update(needs_apply=True, restart_requested=True)
+    """Have the reconciliation start what has ended of what is live, whatever its restart policy
+    says. What runs goes on running."""
+    wish = {"needs_apply": True, "start_requested": True, "wishes": F("wishes") + 1}
+    App.objects.filter(pk=app.pk).update(**wish)
 
 
 # ----------------------------------------------------------------------------------------- parts

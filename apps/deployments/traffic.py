@@ -27,7 +27,7 @@ from apps.engine.locks import file_lock
 from apps.projects.models import App
 
 logger = logging.getLogger("mist.deployments")
-SLICE_SECONDS = 1.0
+SLICE_SECONDS = 0.25
 """How long draining goes on before it is asked whether somebody has cancelled."""
 
 

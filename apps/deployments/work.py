@@ -57,7 +57,7 @@ class Work:
     left_to: Deployment | None = None
     """The live deployment with which what this one leaves is taken away, see `going_back`."""
     ending: threading.Thread | None = None
-    """What has asked the version before to end and waits for that, see `stop_first`."""
+    """What has asked containers of the version before to end and waits for that."""
 
     def say(self, text: str) -> None:
         """Mist's own words in the log."""

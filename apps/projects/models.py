@@ -216,7 +216,10 @@ class App(SourceSettings, HttpsSettings):
     )
     environment_changed_at = models.DateTimeField(null=True, blank=True, editable=False)
     needs_apply = models.BooleanField(default=False, db_index=True, editable=False)
+    start_requested = models.BooleanField(default=False, editable=False)
+    """Containers that have ended are to run again, whatever their restart policy says."""
     restart_requested = models.BooleanField(default=False, editable=False)
+    """As above, and those that run are to end before."""
     wishes = models.PositiveIntegerField(default=0, editable=False)
     """Counts what people asked for: a wish that came while another was carried out is seen."""
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)

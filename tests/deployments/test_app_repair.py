@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from apps.deployments import observation, reconciliation
@@ -16,13 +14,6 @@ from apps.engine.fake import FakeEngine
 from apps.projects.models import App
 from apps.projects.services import variables_save
 from tests.deployments.test_deployment_run import deploy
-
-
-@pytest.fixture(autouse=True)
-def _unhurried() -> Iterator[None]:
-    yield
-    observation._not_before.clear()
-    reconciliation._not_before.clear()
 
 
 def put_right() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import ExitStack
 
 import pytest
+from django.db import connection
 
 from apps.deployments import observation, pipeline, planning, reconciliation, work
 from apps.deployments.models import Deployment, Status
@@ -21,6 +23,7 @@ from apps.projects.models import App
 from apps.projects.services import app_update
 from tests.deployments.rolled import Visitors, at_rest, fail_at, log, reached, running
 from tests.deployments.test_deployment_run import deploy
+from tests.machine.world import wait_until
 
 
 class Killed(BaseException):
@@ -105,8 +108,10 @@ def test_one_that_cannot_come_back_now_is_tried_until_it_does(fake: FakeEngine, 
     assert second.status == Status.FAILED
     assert "Container 1 of #1 is not back yet. Not now." in log(second)
     assert len(reached(fake, three)) == 2
+    fake.calls.clear()
     reconciliation.apply_wishes()
     at_rest(fake, first)
+    assert not [call for call in fake.calls if call[1] == "stop"]  # the others stay as they are
 
 
 def cancelled_at(fake: FakeEngine, app: App, number: int, step: str) -> Deployment:
@@ -120,7 +125,7 @@ def cancelled_at(fake: FakeEngine, app: App, number: int, step: str) -> Deployme
 
 @pytest.mark.parametrize(
     ("number", "step"),
-    [(2, "start"), (3, "start"), (2, "probe"), (1, "drain"), (2, "drain"), (1, "stop")]
+    [(2, "start"), (3, "start"), (2, "probe"), (1, "drain"), (2, "drain")]
     + [(number, "wait_for_servers") for number in (1, 2, 3, 4, 5)],
 )
 def test_cancelling_goes_back_from_wherever_it_is(
@@ -132,6 +137,49 @@ def test_cancelling_goes_back_from_wherever_it_is(
     assert second.status == Status.CANCELLED
     seen.meet(3, 4)
     at_rest(fake, first)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_cancelling_while_an_old_one_ends_brings_it_back_when_it_has(
+    fake: FakeEngine, three: App
+) -> None:
+    """It cannot be told to stay; as many serve meanwhile, and nobody is led to it."""
+    first = deploy(three)
+    seen = Visitors(fake, three)
+
+    def heard() -> None:
+        second = Deployment.objects.get(number=2)
+        assert deployment_cancel(deployment=second, by=None)
+        wait_until(lambda: "when it has ended" in log(second), "the way back")
+        connection.close()
+
+    fail_at(fake, 1, "stop", heard)
+    second = deploy(three)
+    assert second.status == Status.CANCELLED
+    seen.meet(3, 4)
+    at_rest(fake, first)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nobody_waits_for_an_old_one_to_end_when_mist_stops(fake: FakeEngine, three: App) -> None:
+    deploy(three)
+    seen = Visitors(fake, three)
+    has_ended = threading.Event()
+
+    def stops() -> None:
+        work.stopping.set()
+        has_ended.wait(20)
+
+    fail_at(fake, 1, "stop", stops)
+    second = deploy(three)
+    assert (second.status, second.owner, second.replaced) == (Status.SWITCHING, "", 1)
+    has_ended.set()
+    work.stopping.clear()
+    reconciliation.recover_abandoned(owner="another", alone=False)
+    done = Deployment.objects.get(pk=second.pk)
+    assert (done.status, done.replicas) == (Status.LIVE, 3)
+    seen.meet(3, 4)
+    at_rest(fake, done)
 
 
 def test_nobody_waits_for_requests_to_what_was_cancelled(fake: FakeEngine, three: App) -> None:

@@ -10,6 +10,7 @@ import pytest
 from apps.deployments import lifecycle, pipeline, reconciliation
 from apps.deployments.checking import check
 from apps.deployments.cloning import clone
+from apps.deployments.ending import wish_lock
 from apps.deployments.logs import log_path, plain_text
 from apps.deployments.models import Deployment, Status
 from apps.deployments.observation import observe_app
@@ -21,7 +22,6 @@ from apps.deployments.services import (
     deployment_request,
 )
 from apps.deployments.starting import start
-from apps.deployments.stop_first import wish_lock
 from apps.deployments.tasks import claim_next
 from apps.deployments.work import Work, log_of
 from apps.engine.data import ContainerStatus, ProbeResult
