@@ -1,4 +1,4 @@
-"""What `./mist soak` does outside Mist: a Git host with an app, and harm to containers."""
+"""What soak and bench do outside Mist: a Git host with an app, and harm to containers."""
 
 from __future__ import annotations
 
@@ -21,13 +21,30 @@ from apps.engine.git_process import git_command, git_environment
 from apps.engine.samples import SAMPLES
 
 STEPS = {
-    "good": "pass",
     "slow": "import time; time.sleep(3)",
+    "endless": "import time; time.sleep(600)",
     "broken": "raise SystemExit(7)",
-    "unwell": "pass",
 }
-"""Kind of version → what its build does, in Python: the sample's base image may have no shell. An
-unwell one fails its health check."""
+"""Kind of version → what its build does, in Python: the sample's base image may have no shell. That
+of any other does nothing."""
+SLOW = """        else:
+            if path == "/slow":
+                time.sleep(20)
+"""
+CHANGES = {
+    "unwell": (('"/healthz"', '"/elsewhere"'),),
+    "wary": (
+        ("import threading\n", "import threading\nimport time\n"),
+        ("VERSION =", "READY = time.monotonic() + 2\nVERSION ="),
+        ("self.answer(200,", "self.answer(200 if time.monotonic() > READY else 503,"),
+    ),
+    "patient": (
+        ("import threading\n", "import threading\nimport time\n"),
+        ("        else:\n", SLOW),
+    ),
+}
+"""Kind of version → what its program has instead of what. An unwell one fails its health check, a
+wary one passes it two seconds after its start, a patient one answers `/slow` after twenty."""
 
 
 class Repository:
@@ -43,10 +60,10 @@ class Repository:
         self._count += 1
         sample = SAMPLES / "hello"
         app = (sample / "app.py").read_text()
-        if kind == "unwell":
-            app = app.replace('"/healthz"', '"/elsewhere"')
+        for old, new in CHANGES.get(kind, ()):
+            app = app.replace(old, new)
         dockerfile = (sample / "Dockerfile").read_text()
-        step = f"print('version {self._count}'); {STEPS[kind]}"
+        step = f"print('version {self._count}'); {STEPS.get(kind, 'pass')}"
         files = {
             "app.py": app,
             "page.html": (sample / "page.html").read_text(),

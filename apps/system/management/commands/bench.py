@@ -25,6 +25,7 @@ from apps.projects.models import App
 from apps.system.management import bench_logs
 from apps.system.management.base import MistCommand, mist_pid
 from apps.system.management.bench_audit import measure_audit
+from apps.system.management.bench_cancel import measure_cancels
 from apps.system.management.bench_load import Load, visit
 from apps.system.management.bench_metrics import measure_rounds
 from apps.system.management.bench_routes import measure_routes
@@ -36,7 +37,8 @@ from apps.system.services import demo_start
 PEOPLE = 100
 RATE = 20.0
 PARTS = (
-    *("start", "idle", "pages", "deployments", "metrics", "logs", "lighthouse", "audit", "routes"),
+    *("start", "idle", "pages", "deployments", "cancel", "metrics", "logs", "lighthouse", "audit"),
+    "routes",
 )
 
 
@@ -65,6 +67,8 @@ class Command(MistCommand):
                 found["idle"] = _idle(options["seconds"])
             if "deployments" in parts:
                 found["deployment"] = _deployments(options["rounds"])
+            if "cancel" in parts:
+                found["cancel"] = measure_cancels(options["rounds"])
             if "logs" in parts:
                 found["logs"] = _logs(options["seconds"])
             if "lighthouse" in parts:
