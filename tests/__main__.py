@@ -19,7 +19,10 @@ from apps.engine.style import build_style
 
 ROOT = Path(__file__).resolve().parent.parent
 QUICK = "not docker and not browser"
-SIDE_BY_SIDE = ("-n", str(min(4, os.cpu_count() or 1)))
+CORES = os.cpu_count() or 1
+SIDE_BY_SIDE = ("-n", str(min(4, CORES)))
+ON_THE_MACHINE = ("-n", str(min(4, CORES + 1)), "--dist=loadfile", "--no-loadscope-reorder")
+"""Much of what these do is to wait for programs. A file's tests share what they set up."""
 
 
 def main(words: list[str]) -> int:
@@ -41,11 +44,13 @@ def main(words: list[str]) -> int:
 
 
 def run_everything() -> int:
-    """First what needs nothing but Python, side by side; then, one after the other, what uses this
-    machine's engine and browser, which would slow each other down. Each part in a process of its
-    own, and the second also when the first has failed."""
+    """First what needs nothing but Python, then what uses this machine's engine and browser, the
+    second also when the first has failed."""
     own = [sys.executable, "-m", "pytest", "--hypothesis-profile=deep"]
-    parts = ([*SIDE_BY_SIDE, "-m", QUICK], ["-m", "docker or browser", "--durations=15"])
+    parts = (
+        [*SIDE_BY_SIDE, "-m", QUICK],
+        [*ON_THE_MACHINE, "-m", "docker or browser", "--durations=15"],
+    )
     ended = [subprocess.run([*own, *part], cwd=ROOT, check=False).returncode for part in parts]
     return next(filter(None, ended), 0)
 

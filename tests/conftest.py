@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
@@ -16,6 +17,7 @@ from pytest_django import Settings
 from apps.accounts.models import User
 from apps.audit import retention
 from apps.deployments import observation, reconciliation, tasks
+from apps.engine import bench
 from apps.engine.base import Engine
 from apps.engine.connect import get_engine
 from apps.engine.fake import FakeEngine
@@ -27,6 +29,22 @@ PASSWORD = "correct-horse-battery"
 hypothesis_settings.register_profile("quick", derandomize=True, deadline=None)
 hypothesis_settings.register_profile("deep", derandomize=True, deadline=None)
 hypothesis_settings.load_profile("quick")
+
+
+PLACE = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+"""Of this process among those that run tests side by side."""
+bench.PORTS = bench.PORTS[PLACE :: max(1, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest comes first: the rest runs beside it, instead of waiting for it at the
+    end."""
+
+    def minutes(item: pytest.Item) -> int:
+        marker = item.get_closest_marker("long")
+        return int(marker.args[0]) if marker is not None else 0
+
+    items.sort(key=minutes, reverse=True)
 
 
 @pytest.fixture

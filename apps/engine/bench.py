@@ -16,8 +16,9 @@ import psutil
 from apps.engine.build import find_buildkit
 from apps.engine.errors import HostProblem
 
-_PORTS = range(20_000, 32_768)
-"""Below those that Linux gives by itself; a browser refuses none of them."""
+PORTS = range(20_000, 32_768)
+"""Below those that Linux gives by itself; a browser refuses none of them. Several who choose at
+the same time, to use theirs later, choose from different parts of it."""
 
 
 def free_ports(count: int) -> list[int]:
@@ -28,7 +29,7 @@ def free_ports(count: int) -> list[int]:
         while len(found) < count:
             one = held.enter_context(socket.socket())
             with suppress(OSError):
-                one.bind(("127.0.0.1", secrets.choice(_PORTS)))
+                one.bind(("127.0.0.1", secrets.choice(PORTS)))
                 found.append(int(one.getsockname()[1]))
     return found
 

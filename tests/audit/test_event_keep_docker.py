@@ -18,7 +18,7 @@ from apps.engine.bench import free_ports
 from tests.machine.needed import lacking
 from tests.machine.split_parts import PARTS_IMAGE
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.long(5)]
 PASSWORD = "only-for-this-test"
 TESTS = ("tests/audit/test_event_keep.py", "tests/audit/test_page_show.py", "tests/live")
 

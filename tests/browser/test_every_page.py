@@ -24,7 +24,7 @@ from tests.browser.pages import ELSEWHERE, PAGES, PARTS, WEB
 from tests.browser.serving import PASSWORD, Pages, serve_pages
 from tests.system.test_page_access import every_url
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long(9)]
 Looks = list[tuple[str, str, tuple[int, int]]]
 LOOKS: Looks = [
     (theme, name, size)

@@ -10,7 +10,7 @@ from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from tests.machine.live import LiveMist
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long(7)]
 PASSWORD = "correct-horse-battery"
 APP = "/projects/demo/apps/hello/"
 

@@ -28,7 +28,7 @@ from tests.faults.stages import (
 from tests.faults.world import FaultWorld, fault_world, seconds_since
 from tests.machine.world import wait_until
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.long(6)]
 CANCEL_SECONDS = 10.0
 """Two where nothing else runs. What is cancelled is held up and would not end by itself."""
 STOP_SECONDS = 40.0

@@ -27,10 +27,11 @@ from docker.errors import DockerException
 
 from apps.engine.install import find_daemon
 
+_PLACE = int(os.environ.get("PYTEST_XDIST_WORKER", f"gw{os.getpid() % 8}").removeprefix("gw")) % 8
 BRIDGE = f"mist-t{os.getpid()}"
-BRIDGE_ADDRESS = f"10.251.{128 + os.getpid() % 128}.1/24"
-POOL = "10.251.0.0/17"
-"""For `MIST_NETWORK_POOL`: nobody else's on this machine."""
+BRIDGE_ADDRESS = f"10.251.{128 + _PLACE}.1/24"
+POOL = f"10.251.{_PLACE * 16}.0/20"
+"""For `MIST_NETWORK_POOL`: nobody else's on this machine, other tests' engines among them."""
 START_SECONDS = 120.0
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import http.client
 import io
+import socket
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -216,6 +218,10 @@ def split(tmp_path: Path) -> Iterator[tuple[Place, Container, Container]]:
     inside = client.networks.create(f"inside-{config.instance}", check_duplicate=True)
     folder = str(config.data_dir / "traefik")
     traefik = part = None
+    # On the machine itself nobody else listens on them meanwhile.
+    kept = ExitStack()
+    for port in (config.probe_port, config.proxy_api_port):
+        kept.enter_context(socket.socket()).bind(("", port))
     try:
         traefik = client.containers.create(
             PARTS_IMAGE,
@@ -241,6 +247,7 @@ def split(tmp_path: Path) -> Iterator[tuple[Place, Container, Container]]:
         for one in (traefik, part):
             if one is not None:
                 one.remove(force=True, v=True)
+        kept.close()
         inside.remove()
         sweep(config.instance)
 

@@ -13,7 +13,7 @@ from tests.machine.vm import PATIENCE, VirtualMachine, virtual_machine
 from tests.machine.vm_disk import GIT_ROOT, GIT_URL
 from tests.machine.world import wait_until
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.long(15)]
 SETTINGS = "MIST_GIT_LOCALHOST=true\\nMIST_HEALTH_TIMEOUT=300\\n"
 HOST = "web-shop.localhost"
 DOCKERFILE = (

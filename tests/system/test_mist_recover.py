@@ -19,7 +19,7 @@ from tests.engine.git_host import serve_git
 from tests.machine.live import LiveMist, live_mist
 from tests.machine.world import SAMPLES, Visitors, visitors, wait_until
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.long(6)]
 HOST = "web-shop.localhost"
 ANOTHER_ISSUER = """
 import datetime as dt, time

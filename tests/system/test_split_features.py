@@ -32,7 +32,7 @@ from tests.system.test_split_serve import (
     make_shop,
 )
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.long(8)]
 PASSWORD = "of-this-test-alone"
 REPLICAS = 3
 SLOW_START = 'CMD ["sh", "-c", "sleep 4; exec httpd -f -p 8080 -h /www"]\n'

@@ -17,7 +17,7 @@ from tests.machine.split import Probing, SplitMist, probing, split_mist
 from tests.machine.split_parts import build_mist
 from tests.machine.world import SAMPLES, wait_until
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.long(4)]
 APP, HOST = "shop/web", "web-shop.localhost"
 SLOW_BUILD = "RUN echo building slowly && sleep 10\n"
 QUICK = {"MIST_DRAIN_SECONDS": "3", "MIST_STOP_TIMEOUT": "1"}
