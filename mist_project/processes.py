@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Collection
 from enum import StrEnum
 
-from celery.beat import EmbeddedService, Scheduler
+from celery.beat import Scheduler, Service
 from django.conf import settings
 from django.db import connection
 from django.db.utils import Error as DatabaseError
@@ -28,6 +28,7 @@ from apps.engine.connect import get_engine
 from apps.engine.errors import EngineError
 from apps.engine.private_files import remove_abandoned
 from apps.metrics.sampling import record_metrics
+from apps.system.loops import keep_up
 from mist_project.alive import watch_over
 from mist_project.celery import app as celery_app
 from mist_project.web_server import PageServer
@@ -58,17 +59,7 @@ def serve(role: Role, *, ready: Callable[[], None]) -> int:
     """Run until SIGTERM or SIGINT and return the exit code. `ready` is called when the process
     is at work: its port is open."""
     stopping = threading.Event()
-    threads: list[threading.Thread] = []
-    if role in (Role.ALL, Role.WORKER):
-        threads += [_start(_work), _start(_poll, stopping)]
-    if role in (Role.ALL, Role.BEAT):
-        beat = EmbeddedService(celery_app, thread=True, scheduler_cls=PlainScheduler)
-        beat.start()
-        threads.append(beat)
-    if role in (Role.ALL, Role.WATCHER):
-        wake = functools.partial(tasks.wake, tasks.apply_wishes)
-        threads.append(_start(observation.watch_engine, stopping, wake))
-        threads += [_start(_keep_proxy, stopping), _start(record_metrics, stopping)]
+    threads = begin_work(role, stopping)
     if role in (Role.ALL, Role.WEB):
         code = _serve_pages(ready)
     else:
@@ -78,11 +69,37 @@ def serve(role: Role, *, ready: Callable[[], None]) -> int:
     return code
 
 
-def _start(work: Callable[..., None], *args: object) -> threading.Thread:
-    name = work.__name__.strip("_")
-    thread = threading.Thread(target=work, args=args, name=name, daemon=True)
+def begin_work(role: Role, stopping: threading.Event) -> list[threading.Thread]:
+    """Start what goes on beside the pages until `stopping` is set, whatever happens in it."""
+
+    def keep(what: str, work: Callable[..., None], *args: object) -> threading.Thread:
+        loop = functools.partial(work, stopping, *args)
+        name = work.__name__.strip("_")
+        return _start(name, functools.partial(keep_up, loop, what=what, stopping=stopping))
+
+    threads = []
+    if role in (Role.ALL, Role.WORKER):
+        threads += [keep("The worker", _work), keep("Looking for work", _poll)]
+    if role in (Role.ALL, Role.BEAT):
+        threads.append(keep("The schedule", _beat))
+    if role in (Role.ALL, Role.WATCHER):
+        wake = functools.partial(tasks.wake, tasks.apply_wishes)
+        threads += [
+            keep("Watching the engine", observation.watch_engine, wake),
+            keep("Keeping Traefik running", _keep_proxy),
+            keep("Recording metrics", record_metrics),
+        ]
+    return threads
+
+
+def _start(name: str, work: Callable[[], None]) -> threading.Thread:
+    thread = threading.Thread(target=work, name=name, daemon=True)
     thread.start()
     return thread
+
+
+class EndedByItself(Exception):
+    """A part of Celery, which has said in the log why, and returned."""
 
 
 class PlainScheduler(Scheduler):  # type: ignore[misc]
@@ -121,13 +138,13 @@ def _serve_no_pages(
         failed.set()
         reactor.callFromThread(reactor.stop)  # type: ignore[misc]
 
-    _start(watch_over, threads, stopping, give_up)
+    _start("watch_over", functools.partial(watch_over, threads, stopping, give_up))
     reactor.callWhenRunning(ready)
     reactor.run()  # type: ignore[misc]
     return int(failed.is_set())
 
 
-def _work() -> None:
+def _work(stopping: threading.Event) -> None:
     """The Celery worker. Its threads also carry out what people ask of running apps, so there are
     two more than deployments that run at once."""
     # Whatever was left by a process that died is taken up, or away, before anything else.
@@ -141,6 +158,16 @@ def _work() -> None:
         without_mingle=True,
         without_heartbeat=True,
     ).start()
+    if not stopping.is_set():
+        raise EndedByItself("The worker has ended by itself.")
+
+
+def _beat(stopping: threading.Event) -> None:
+    """Put what is due into the queues."""
+    celery_app.set_current()
+    Service(celery_app, scheduler_cls=PlainScheduler).start()
+    if not stopping.is_set():
+        raise EndedByItself("The schedule has ended by itself.")
 
 
 def _poll(stopping: threading.Event) -> None:

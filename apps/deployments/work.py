@@ -24,6 +24,7 @@ from apps.engine.deadline import Deadline
 from apps.engine.errors import EngineAway
 from apps.projects.models import App, EnvironmentVariable
 from apps.projects.selectors import kept_path
+from apps.system.loops import keep_up
 
 logger = logging.getLogger("mist.deployments")
 HEARTBEAT_SECONDS = 5.0
@@ -137,9 +138,11 @@ def lease(deployment: Deployment) -> Iterator[None]:
             except DatabaseError as error:
                 logger.warning("Lease of deployment %s: %s", deployment.pk, error)
                 connection.close()
-        connection.close()
 
-    thread = threading.Thread(target=renew, name=f"lease-{deployment.pk}", daemon=True)
+    def keep() -> None:
+        keep_up(renew, what="Renewing leases", stopping=done, most=HEARTBEAT_SECONDS)
+
+    thread = threading.Thread(target=keep, name=f"lease-{deployment.pk}", daemon=True)
     thread.start()
     try:
         yield

@@ -18,9 +18,12 @@ from apps.live.pages import Send
 from apps.metrics.packing import HOST, Point
 from apps.metrics.sampling import Meter
 from apps.metrics.selectors import MINUTE, MINUTES, last_hour, live_containers
+from apps.system.loops import keep_up
 
 logger = logging.getLogger("mist.metrics")
 SECOND = 1.0
+PAUSE_MOST = 5.0
+"""Seconds until what failed is tried again: somebody looks."""
 
 
 @dataclass(frozen=True)
@@ -97,22 +100,23 @@ class LiveSampler:
                 self._left.set()
 
     def _run(self) -> None:
+        # Ends by itself when nobody looks any more, and only then: a page may come at any moment.
+        keep_up(self._measure, what="Live metrics", stopping=threading.Event(), most=PAUSE_MOST)
+
+    def _measure(self) -> None:
         watch = _Watch(Meter(self._period / 4))
         due = time.monotonic()
-        try:
-            while (topics := self._topics_or_end()) is not None:
-                try:
-                    snapshots = watch.look({topic.subject for topic in topics})
-                    self._publish(topics, snapshots)
-                except DatabaseError as error:
-                    logger.warning("Live metrics: %s", error)
-                    connection.close()
-                # From moment to moment, not from the end of the work: rounds do not drift. After
-                # a slow one the next is not so near that its rates would be noise.
-                due = max(due + self._period, time.monotonic() + self._period / 2)
-                self._left.wait(due - time.monotonic())
-        finally:
-            connection.close()
+        while (topics := self._topics_or_end()) is not None:
+            try:
+                snapshots = watch.look({topic.subject for topic in topics})
+                self._publish(topics, snapshots)
+            except DatabaseError as error:
+                logger.warning("Live metrics: %s", error)
+                connection.close()
+            # From moment to moment, not from the end of the work: rounds do not drift. After
+            # a slow one the next is not so near that its rates would be noise.
+            due = max(due + self._period, time.monotonic() + self._period / 2)
+            self._left.wait(due - time.monotonic())
 
     def _topics_or_end(self) -> list[Topic] | None:
         """What is looked at; None, once and for this thread, when nobody looks any more."""

@@ -100,4 +100,3 @@ def record_metrics(stopping: threading.Event) -> None:
             logger.warning("Samples cannot be kept: %s", error)
             connection.close()
         pause = STEP - time.time() % STEP
-    connection.close()

@@ -226,6 +226,17 @@ async def test_many_viewers_have_one_sampler_and_one_frame(sampler: LiveSampler)
     assert len(made) < len(pages)
 
 
+async def test_who_looks_sees_numbers_again_after_reading_them_failed(
+    sampler: LiveSampler, fake: FakeEngine, web: App
+) -> None:
+    await sync_to_async(make_live)(fake, web)
+    fake.containers.fail("usage", OSError(24, "Too many open files"))
+    page = Page()
+    sampler.join(Viewer(Topic(web.pk, numbers_frame), page.send))
+    assert await page.next()
+    assert [step for step, _ in fake.containers.calls].count("usage") > 1
+
+
 async def test_one_that_draws_badly_disturbs_no_other(sampler: LiveSampler) -> None:
     def broken(snapshot: Snapshot) -> str:
         raise ValueError("cannot draw")

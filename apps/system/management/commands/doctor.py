@@ -17,6 +17,7 @@ from apps.engine.keys import HINT
 from apps.engine.proxy_checks import proxy_checks
 from apps.projects.fields import key_ring
 from apps.projects.keys import unreadable_count
+from apps.system.loops import LATELY, troubles
 from apps.system.management.base import MistCommand
 
 
@@ -46,6 +47,7 @@ class Command(MistCommand):
         yield host.check_git()
         yield host.check_data_dir(config.data_dir)
         yield check_keys()
+        yield check_loops()
         yield host.check_memory()
         yield host.check_engine(version)
         yield host.check_engine_disk(engine.containers.storage)
@@ -86,3 +88,14 @@ def check_keys() -> Check:
             name, False, f"{ring.path} can be read by others", f"Run chmod 600 {ring.path}."
         )
     return Check(name, True, f"{keys} in use, all {total} secrets can be read")
+
+
+def check_loops() -> Check:
+    """Whether what a running Mist does all the time goes on."""
+    name = "background work"
+    if found := troubles():
+        words = "; ".join(str(one) for one in found)
+        return Check(
+            name, False, words, "Mist tries again by itself. Its log says where that failed."
+        )
+    return Check(name, True, f"nothing failed in the last {LATELY / 60:.0f} minutes")

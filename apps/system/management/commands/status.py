@@ -11,6 +11,7 @@ from apps.deployments.models import UNFINISHED, Deployment
 from apps.engine.connect import get_engine
 from apps.engine.errors import EngineError
 from apps.projects.models import App
+from apps.system.loops import troubles
 from apps.system.management.base import MistCommand, mist_pid, runs_in_parts
 from apps.system.planning import dashboard_url
 
@@ -34,6 +35,8 @@ class Command(MistCommand):
             self.say(f"Data      {facts['data_dir']}")
             self.say(f"Apps      {facts['apps']}, {facts['apps_running']} running")
             self.say(f"At work   {facts['deployments_unfinished']} deployments")
+            for trouble in troubles():
+                self.say(f"Trouble   {trouble}")
         if not facts["mist_pid"] and not runs_in_parts():
             sys.exit(1)
 
@@ -55,4 +58,5 @@ class Command(MistCommand):
             "apps": apps.count(),
             "apps_running": apps.filter(observed=App.Observed.RUNNING).count(),
             "deployments_unfinished": Deployment.objects.filter(status__in=UNFINISHED).count(),
+            "troubles": [str(trouble) for trouble in troubles()],
         }
