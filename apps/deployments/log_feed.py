@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from channels.layers import get_channel_layer
 
 from apps.deployments.events import log_group
 from apps.deployments.logs import frame, log_path, read_chunk, read_place, settle_place
 from apps.live.hub import Hub, Pace, Piece, Stream, Viewer
+from apps.live.nudges import heard_by
 from apps.live.pages import Send
 
 Place = tuple[int, int]
@@ -35,12 +35,8 @@ class BuildLogSource:
         self._grown = asyncio.Event()
 
     async def run(self, stream: Stream[Place]) -> None:
-        layer: Any = get_channel_layer()
-        channel = await layer.new_channel()
-        await layer.group_add(self._group, channel)
-        listener = asyncio.create_task(self._listen(layer, channel))
         pace = Pace()
-        try:
+        async with heard_by(self._grown, group=self._group):
             while True:
                 await stream.wanted.wait()
                 self._grown.clear()
@@ -49,17 +45,9 @@ class BuildLogSource:
                     await self._sleep()
                 elif stream.end == piece.begin:
                     pace.spent(await stream.publish(piece.text, piece.end))
-        finally:
-            listener.cancel()
-            await layer.group_discard(self._group, channel)
 
     async def read(self, place: Place, end: Place) -> Piece[Place] | None:
         return await self._read(place, end[0])
-
-    async def _listen(self, layer: Any, channel: str) -> None:
-        while True:
-            await layer.receive(channel)
-            self._grown.set()
 
     async def _sleep(self) -> None:
         try:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from channels.db import database_sync_to_async
-from channels.layers import get_channel_layer
 
 from apps.deployments.archive import output_of
 from apps.deployments.events import app_group
@@ -32,6 +31,7 @@ from apps.engine.data import Container, ContainerStatus, OutputLine
 from apps.engine.errors import SecretsUnreadable
 from apps.engine.masking import Masker
 from apps.live.hub import Gone, Hub, Pace, Piece, Stream, Viewer
+from apps.live.nudges import heard_by
 from apps.live.pages import Send
 
 Place = tuple[int, ...]
@@ -106,11 +106,7 @@ class OutputSource:
     # ---------------------------------------------------------------------------------- running
 
     async def run(self, stream: Stream[Place]) -> None:
-        layer: Any = get_channel_layer()
-        channel = await layer.new_channel()
-        await layer.group_add(self._group, channel)
-        listener = asyncio.create_task(self._listen(layer, channel))
-        try:
+        async with heard_by(self._nudged, group=self._group):
             while True:
                 self._nudged.clear()
                 target = await self._find()
@@ -120,14 +116,6 @@ class OutputSource:
                 if target.pk != self.cursor.deployment:
                     await self._take_over(stream, target)
                 await self._follow(stream, target)
-        finally:
-            listener.cancel()
-            await layer.group_discard(self._group, channel)
-
-    async def _listen(self, layer: Any, channel: str) -> None:
-        while True:
-            await layer.receive(channel)
-            self._nudged.set()
 
     async def _sleep(self, seconds: float = LOOK_SECONDS) -> None:
         try:

@@ -131,7 +131,7 @@ class PageConsumer(AsyncWebsocketConsumer):
             feed = make(own, self._send_text)
             self._feeds[name] = feed
             await feed.open()
-        self._refresher = asyncio.create_task(self._refresh())
+        self._refresher = asyncio.create_task(self._keep_fresh())
 
     async def disconnect(self, code: int) -> None:
         if self._owner is not None:
@@ -187,6 +187,14 @@ class PageConsumer(AsyncWebsocketConsumer):
         """What the person may see is another one now: no pause between two refreshes covers it."""
         self._urgent.set()
         self._stale.set()
+
+    async def _keep_fresh(self) -> None:
+        try:
+            await self._refresh()
+        except Exception:
+            logger.exception("Refreshing %s", self._path)
+            # It would show what is over, also to who may not see it any more. It connects anew.
+            await self.close()
 
     async def _refresh(self) -> None:
         while True:
