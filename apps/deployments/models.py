@@ -182,8 +182,14 @@ class Deployment(models.Model):
 
     @property
     def is_at_work(self) -> bool:
-        """Unfinished, or live while its post-deploy command runs: its log still grows."""
+        """Unfinished, or live while its post-deploy command has yet to end."""
         return self.is_unfinished or self.post_deploy in POST_DEPLOY_OPEN
+
+    @property
+    def is_told_on(self) -> bool:
+        """Whether its log may still grow. Who carries it to its end goes on writing once it is
+        live, while the version before it finishes its requests too, and lets go of it last."""
+        return self.is_at_work or bool(self.owner)
 
     @property
     def is_draining(self) -> bool:

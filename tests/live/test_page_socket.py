@@ -145,6 +145,29 @@ async def test_a_page_that_comes_back_goes_on_where_it_was(
     assert socket is not None and await socket.receive_nothing()
 
 
+async def test_a_log_goes_on_after_going_live_until_its_worker_has_let_go(
+    pages: Pages, deployment: Deployment
+) -> None:
+    """The line that says where it is live is written after it is, and more follow."""
+    size = write(deployment, 1)
+    live = Deployment.objects.filter(pk=deployment.pk)
+    await database_sync_to_async(live.update)(
+        status=Status.LIVE, owner="worker", finished_at=timezone.now()
+    )
+    page = (await sync_to_async(pages.client.get)(address(deployment))).content.decode()
+    assert "data-place" in page and "data-over" not in page and "Following the log" in page
+    socket = await pages.open(address(deployment), log_offset=size, log_number=1)
+    assert "data-over" not in await heard(socket, "html")
+    write(deployment, 2)
+    await grew(deployment)
+    assert [line[0] for line in await read_until(socket, 2)] == [2]
+    held = await database_sync_to_async(live.get)()
+    await database_sync_to_async(lifecycle.let_go)(held)
+    assert "data-over" in await heard(socket, "html")
+    page = (await sync_to_async(pages.client.get)(address(deployment))).content.decode()
+    assert "data-place" not in page and "Ended" in page
+
+
 async def test_it_brings_the_parts_that_changed(pages: Pages, deployment: Deployment) -> None:
     paths = ["/", "/projects/", "/projects/shop/", "/projects/shop/apps/web/", "/deployments/"]
     paths += ["/projects/shop/apps/web/deployments/", address(deployment)]
