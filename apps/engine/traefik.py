@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-import http.client
 import json
 import string
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,25 +15,22 @@ from apps.engine.acme_outcomes import Issued, Refusal, refusals
 from apps.engine.certificates import KeyPair
 from apps.engine.data import EngineConfig, ProbeResult
 from apps.engine.deadline import Deadline
-from apps.engine.errors import ProxyUnavailable, SwitchFailed, TimedOut
+from apps.engine.errors import ProxyUnavailable
 from apps.engine.handshake import Seen, look
 from apps.engine.host import Check
 from apps.engine.issuing_files import IssuingFiles, last_lines
-from apps.engine.listeners import TO_NEWEST
 from apps.engine.locks import file_lock
 from apps.engine.probe import connect, is_connected, probe
 from apps.engine.proxy_addresses import LOOPBACK, inner_address, public_address
 from apps.engine.proxy_reach import ask_entry_points
 from apps.engine.proxy_state import ProxyState, RouteProblem, read_files, route_problems
 from apps.engine.route_files import DASHBOARD, RouteFiles
-from apps.engine.routes import closed_service
 from apps.engine.tls_files import TlsFiles
+from apps.engine.traefik_api import TraefikApi
 from apps.engine.traefik_process import TraefikProcess
 from apps.engine.traffic_rules import shared_rules
 
 SOURCE = Path(__file__).resolve().parents[2] / "traefik"
-RESTART_SECONDS = 5.0
-POLL_SECONDS = 0.03
 DRAIN_POLL_SECONDS = 0.25
 
 
@@ -49,8 +45,10 @@ class Traefik:
         self._issuing = IssuingFiles(self._home, ca_file=config.acme_ca_file)
         self._process = TraefikProcess(config, self._home)
         self._log = self._process.log
-        self._log_hint = f"Its log is {self._log}."
         self._host = config.proxy_host or LOOPBACK
+        self._api = TraefikApi(
+            self._host, config.proxy_api_port, log_hint=f"Its log is {self._log}."
+        )
 
     # ---------------------------------------------------------------------------------- process
 
@@ -58,12 +56,10 @@ class Traefik:
         return self._process.pid() is not None
 
     def version(self) -> str:
-        found = self._api("/api/version")
-        return str((found or {}).get("Version", ""))
+        return self._api.version()
 
     def state(self) -> ProxyState:
-        routers = (self._api("/api/rawdata") or {}).get("routers") or {}
-        files = read_files(self._files.dynamic)
+        routers, files = self._api.routers(), read_files(self._files.dynamic)
         return ProxyState(self.version(), self._is_current(), files, routers)
 
     def _is_current(self) -> bool:
@@ -105,7 +101,7 @@ class Traefik:
         is_new = self._write_static() or self._issuing.has_another_environment()
         is_new |= self._issuing.is_forgetting
         is_right = not is_new and not self._process.is_replaced()
-        if is_right and self.running() and self._answers():
+        if is_right and self.running() and self._api.answers():
             return
         try:
             self._process.start(self._issuing.environment(), self._problems)
@@ -115,20 +111,14 @@ class Traefik:
             self._process.static.unlink(missing_ok=True)
             raise
 
-    def _answers(self) -> bool:
-        try:
-            return self._api("/api/version") is not None
-        except ProxyUnavailable:
-            return False
-
     def _problems(self) -> Sequence[RouteProblem] | None:
         """What the newest of two Traefiks has not taken up of the files; None while it does not
         answer. Once it knows containers, a route that leads to none is as it should be."""
         try:
-            found = self._api("/api/rawdata", newest=True) or {}
+            routers = self._api.routers(newest=True)
         except ProxyUnavailable:
             return None
-        files, routers = read_files(self._files.dynamic), found.get("routers") or {}
+        files = read_files(self._files.dynamic)
         knows = any(name.endswith("@docker") for name in routers)
         problems = route_problems(ProxyState("", True, files, routers), ())
         return [one for one in problems if one.needed or not knows]
@@ -231,68 +221,21 @@ class Traefik:
     def wait_for_route(
         self, *, router: str, service: str, deadline: Deadline, servers: int = 1
     ) -> None:
-        """Wait until Traefik itself says that the router leads to the service's containers."""
-
-        def is_so() -> bool:
-            leads = self._leads(router, f"{service}@docker")
-            return leads and len(self._servers(f"{service}@docker")) >= servers
-
-        self._wait_until(is_so, "take up the new route", deadline)
+        self._api.wait_for_route(router, service, servers, deadline)
 
     def wait_for_servers(
         self, *, router: str, service: str, servers: Collection[str], deadline: Deadline
     ) -> None:
-        def is_so() -> bool:
-            return self._leads(router, service) and self._servers(f"{service}@file") == set(servers)
-
-        self._wait_until(is_so, "take up the app's containers", deadline)
+        self._api.wait_for_servers(router, service, servers, deadline)
 
     def wait_until_closed(self, *, router: str, deadline: Deadline) -> None:
-        def is_so() -> bool:
-            return self._router(router).get("service") == closed_service(router)
-
-        self._wait_until(is_so, "close the route", deadline)
-
-    def _leads(self, router: str, service: str) -> bool:
-        found = self._router(router)
-        return found.get("status") == "enabled" and found.get("service") == service
-
-    def _router(self, name: str) -> dict[str, Any]:
-        return self._api(f"/api/http/routers/{name}@file") or {}
-
-    def _servers(self, service: str) -> set[str]:
-        balancer = (self._api(f"/api/http/services/{service}") or {}).get("loadBalancer", {})
-        return {str(one.get("url")) for one in balancer.get("servers") or ()}
-
-    def _wait_until(self, is_so: Callable[[], bool], what: str, deadline: Deadline) -> None:
-        """A Traefik that is just being started again is waited for."""
-        restart = Deadline(RESTART_SECONDS)
-        while True:
-            try:
-                if is_so():
-                    return
-            except ProxyUnavailable:
-                if restart.remaining() <= 0:
-                    raise
-            try:
-                deadline.check()
-            except TimedOut as error:
-                raise SwitchFailed(
-                    f"Traefik did not {what} in time.", hint=f"{self._log_hint} Deploy again."
-                ) from error
-            time.sleep(POLL_SECONDS)
+        self._api.wait_until_closed(router, deadline)
 
     def wait_until_gone(self, *, router: str, deadline: Deadline) -> None:
-        while self._api(f"/api/http/routers/{router}@file") is not None:
-            deadline.check()
-            time.sleep(POLL_SECONDS)
+        self._api.wait_until_gone(router, deadline)
 
     def wait_until_taken_up(self, app: str, *, deadline: Deadline) -> None:
-        file = self.read_routes(app) or {}
-        for name, router in file.get("http", {}).get("routers", {}).items():
-            while self._router(name).get("rule") != router["rule"]:
-                deadline.check()
-                time.sleep(POLL_SECONDS)
+        self._api.wait_until_taken_up(self.read_routes(app) or {}, deadline)
 
     def drain(self, *, address: str, port: int, patience: float) -> bool:
         """A connection that Traefik keeps for later is closed after `idleConnTimeout`, so one that
@@ -306,28 +249,3 @@ class Traefik:
 
     def _is_connected(self, address: str, port: int) -> bool:
         return is_connected(address, port, Path("/proc/net/tcp").read_text())
-
-    def _api(self, path: str, *, newest: bool = False) -> dict[str, Any] | None:
-        """One object of Traefik's API, None for 404. While one takes the place of another it is the
-        `newest` that is asked, or the one that serves. Raises `ProxyUnavailable`."""
-        connection = http.client.HTTPConnection(
-            self._host,
-            self._config.proxy_api_port,
-            timeout=5,
-            source_address=(TO_NEWEST, 0) if newest else None,
-        )
-        try:
-            connection.request("GET", path)
-            response = connection.getresponse()
-            body = response.read()
-            if response.status == 404:
-                return None
-            found = json.loads(body)
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            raise ProxyUnavailable(
-                "Traefik does not answer.",
-                hint="Run ./mist up, or ./mist doctor to see why.",
-            ) from error
-        finally:
-            connection.close()
-        return found if isinstance(found, dict) else None

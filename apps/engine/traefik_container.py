@@ -8,7 +8,6 @@ import logging
 import time
 from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
 
 import docker
 from docker.errors import APIError
@@ -26,6 +25,7 @@ from apps.engine.probe import is_connected, no_connection
 from apps.engine.proxy_container import find_proxy, join_all, missing_networks
 from apps.engine.proxy_state import ProxyState
 from apps.engine.traefik import Traefik
+from apps.engine.traefik_api import TraefikApi
 
 logger = logging.getLogger("mist.engine")
 DASHBOARD_LABEL = "mist.dashboard-of"
@@ -35,6 +35,7 @@ FINISH_SECONDS = 1
 """How long one that is restarted may go on with what it has begun; nobody new comes in then."""
 UP_SECONDS, POLL_SECONDS = 20.0, 0.03
 _SILENT = "Run docker compose up --detach, or docker compose logs traefik to see why."
+_LOG_HINT = "Read what it says: docker compose logs traefik."
 _DASHBOARD = """
   # Mist's own pages: any number of containers, of which one may go at any time.
   dashboard:
@@ -55,7 +56,9 @@ class ContainerTraefik(Traefik):
     def __init__(self, config: EngineConfig) -> None:
         super().__init__(config)
         self._issuing = IssuingFiles(self._home, ca_file=config.acme_ca_file, apart=True)
-        self._log_hint = "Read what it says: docker compose logs traefik."
+        self._api = TraefikApi(
+            self._host, config.proxy_api_port, log_hint=_LOG_HINT, silent=_SILENT
+        )
 
     @property
     def _client(self) -> docker.DockerClient:
@@ -137,11 +140,11 @@ class ContainerTraefik(Traefik):
         proxy.restart(timeout=FINISH_SECONDS)
         self._issuing.note_start()
         until = time.monotonic() + UP_SECONDS
-        while not self._answers():
+        while not self._api.answers():
             if time.monotonic() >= until:
                 said = proxy.logs(tail=5).decode(errors="replace").strip()
                 raise ProxyUnavailable(
-                    "Traefik does not come up again.", hint=self._log_hint, detail=said
+                    "Traefik does not come up again.", hint=_LOG_HINT, detail=said
                 )
             time.sleep(POLL_SECONDS)
 
@@ -199,12 +202,6 @@ class ContainerTraefik(Traefik):
                 ) from error
         output = done.output if isinstance(done.output, bytes) else b""
         return int(done.exit_code or 0), output.decode(errors="replace")
-
-    def _api(self, path: str, **how: Any) -> dict[str, Any] | None:
-        try:
-            return super()._api(path, **how)
-        except ProxyUnavailable as error:
-            raise ProxyUnavailable(error.sentence, hint=_SILENT) from error
 
     def _placeholders(self) -> dict[str, object]:
         folder = self._config.data_dir

@@ -75,7 +75,7 @@ def told(proxy: Traefik, name: str, mark: str) -> dict[str, Any]:
     """The middleware as Traefik has it, once it has the one that is marked so."""
     until = time.monotonic() + 20
     while True:
-        found = proxy._api(f"/api/http/middlewares/{name}@file") or {}
+        found = proxy._api.get(f"/api/http/middlewares/{name}@file") or {}
         if found.get("headers", {}).get("customRequestHeaders", {}).get("X-Mark") == mark:
             return found
         assert time.monotonic() < until, Path(proxy._log).read_text()[-2000:]
