@@ -68,6 +68,21 @@ def issuing() -> acme.Issuing:
     )
 
 
+def resolver_names() -> set[str]:
+    """Of the resolvers that Traefik is told of: it serves, and renews, what these have got."""
+    keys = DnsAccount.objects.values_list("pk", flat=True)
+    dns = (f"{acme.DNS_RESOLVER}{key}" for key in keys)
+    return {acme.HTTP_RESOLVER, acme.TLS_RESOLVER, *dns}
+
+
+def without_credentials(hosts: Iterable[str]) -> set[str]:
+    """Those that are wildcards which nothing could prove: in one query, in none where there are no
+    wildcards."""
+    wild = {host for host in hosts if host.startswith(WILD)}
+    accounts = list(DnsAccount.objects.defer("variables")) if wild else []
+    return {host for host in wild if not any(one.has(host) for one in accounts)}
+
+
 def issuing_if_known() -> acme.Issuing | None:
     """None where the database or the keys are not to be had: Traefik has to be started even so,
     and goes by what it had."""

@@ -13,7 +13,12 @@ from django.conf import settings
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from apps.domains.acme import is_public_name, orders_of, resolvers_for
+from apps.domains.acme import (
+    is_public_name,
+    orders_of,
+    resolvers_for,
+    without_credentials,
+)
 from apps.domains.hindrance import Hindrance, hindrances
 from apps.domains.https import (
     Rules,
@@ -187,7 +192,7 @@ class Known:
     orders: Mapping[str, CertificateOrder] = field(default_factory=dict)
     """Name → how far its automatic certificate is; to show only."""
     hindered: Mapping[str, Hindrance] = field(default_factory=dict)
-    """What is in the way of those that stand in line; to show only."""
+    """What is in the way of those that nobody is asked for; to show only."""
 
     @property
     def orders_to_tell(self) -> list[CertificateOrder]:
@@ -231,8 +236,8 @@ def known_of(
     checks: Mapping[str, NameCheck] | None = None,
 ) -> Known:
     """In at most seven queries; in five `to_show` states, three where the `checks` of the names are
-    given. For a state a certificate that may not be served counts too: that it is not served is
-    seen. Then nothing is put in line either."""
+    given, one more for wildcards that nobody is asked for. For a state a certificate that may not
+    be served counts too: that it is not served is seen. Then nothing is put in line either."""
     hosts = {app.host, *(one.host for one in domains)}
     served = {one.host: one for one in ServedCertificate.objects.filter(host__in=hosts)}
     wants_own = {HttpsBy.OWN} & {own_by(app), *(HttpsBy(one.https) for one in domains)}
@@ -262,13 +267,16 @@ def known_with(
     checks: Mapping[str, NameCheck] | None = None,
 ) -> Known:
     """With who gets a certificate for the `automatic` names, or `to_show` how far that is."""
-    now = timezone.now()
+    now, automatic = timezone.now(), list(automatic)
     if not to_show:
         return Known(served, certificates, strict, resolvers_for(automatic), now)
     orders = orders_of(automatic)
     asked = {host: HTTP_RESOLVER for host, order in orders.items() if order.is_asked}
     in_line = [one.host for one in orders.values() if one.state == CertificateOrder.State.QUEUED]
     hindered = hindrances(in_line, checks)
+    # Told of no resolver Traefik neither asks for it nor renews it.
+    not_asked = [host for host in automatic if host not in asked]
+    hindered |= dict.fromkeys(without_credentials(not_asked), Hindrance.CREDENTIALS)
     return Known(served, certificates, strict, asked, now, orders, hindered)
 
 

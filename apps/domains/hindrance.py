@@ -35,6 +35,8 @@ class Hindrance(StrEnum):
     """The name does not lead here, or not with all of its addresses."""
     CAA = "caa"
     """CAA records forbid the issuer."""
+    CREDENTIALS = "credentials"
+    """A wildcard, and there are no DNS credentials with which it could be proven."""
 
 
 def hindrances(

@@ -118,18 +118,20 @@ def state_of(
     hindrance: Hindrance = Hindrance.NONE,
 ) -> State:
     """`order` is how far an automatic certificate is, where that is known, and `hindrance` what
-    keeps it in line."""
+    keeps it from being asked for."""
     if wish.by == HttpsBy.OFF:
         return State("Plain HTTP", "none", "HTTPS is off")
     is_covered = order is not None and order.state == CertificateOrder.State.COVERED
     if order is not None and is_covered and wish.by == HttpsBy.AUTOMATIC:
         return _covered(wish, served, order.detail, now)
     if served is not None and is_served(wish, served, now):
-        return _valid(wish, served, order, now)
+        return _valid(wish, served, order, hindrance, now)
     if served is not None and served.not_after and served.not_after <= now:
-        return State(f"Ended {day(served.not_after, now)}", "error", *_successor(wish))
+        return State(f"Ended {day(served.not_after, now)}", "error", *_successor(wish, hindrance))
     if served is not None and served.kind == Kind.BAD:
         return State("Certificate not valid", "error", served.problem, wish.by == HttpsBy.OWN)
+    if wish.by == HttpsBy.AUTOMATIC and hindrance == Hindrance.CREDENTIALS:
+        return State("No certificate", "waiting", _CREDENTIALS)
     if wish.by == HttpsBy.AUTOMATIC and not wish.resolver and order is not None:
         if order.state == CertificateOrder.State.FAILED:
             return State("No certificate", "error", "Below is why; plain HTTP works meanwhile")
@@ -143,17 +145,22 @@ _IN_LINE = {
     Hindrance.DNS: "Asked for when its DNS leads here",
     Hindrance.CAA: "Asked for when its CAA records let the issuer",
 }
+_CREDENTIALS = "Wildcards are proven with DNS credentials, and none are set for this one"
 
 
 def _valid(
-    wish: Wish, served: ServedCertificate, order: CertificateOrder | None, now: dt.datetime
+    wish: Wish,
+    served: ServedCertificate,
+    order: CertificateOrder | None,
+    hindrance: Hindrance,
+    now: dt.datetime,
 ) -> State:
     assert served.not_after is not None
     left = served.not_after - now
     if other := _in_place_of(wish, served, order):
         return State(f"HTTPS, {served.issuer}", "waiting", other)
     if left < WARNING and wish.by != HttpsBy.SELF:
-        return State(f"Ends {in_days(left)}", "waiting", *_successor(wish))
+        return State(f"Ends {in_days(left)}", "waiting", *_successor(wish, hindrance))
     who = "self-signed" if served.kind == Kind.LOCAL else served.issuer
     details = {
         HttpsBy.SELF: "Browsers warn until they trust this Mist's root",
@@ -161,6 +168,8 @@ def _valid(
         HttpsBy.OWN: "Uploaded" if wish.has_certificate else "Automatic: none was uploaded for it",
     }
     word = f"HTTPS, {who}, ends {day(served.not_after, now)}"
+    if wish.by == HttpsBy.AUTOMATIC and hindrance == Hindrance.CREDENTIALS:
+        return State(word, "waiting", f"Will not be renewed. {_CREDENTIALS}")
     return State(word, "valid", details[wish.by])
 
 
@@ -191,10 +200,12 @@ def _covered(wish: Wish, served: ServedCertificate | None, by: str, now: dt.date
     return State(word, "valid", f"Served by {by}: none is ordered")
 
 
-def _successor(wish: Wish) -> tuple[str, bool]:
+def _successor(wish: Wish, hindrance: Hindrance) -> tuple[str, bool]:
     """What to do about the end of a certificate."""
     if wish.by == HttpsBy.OWN:
         return "Upload its successor", True
+    if wish.by == HttpsBy.AUTOMATIC and hindrance == Hindrance.CREDENTIALS:
+        return f"Will not be renewed. {_CREDENTIALS}", False
     if wish.by == HttpsBy.SELF:
         return "Mist makes a new one", False
     return "Its successor has not come: see that the name leads to this server", False

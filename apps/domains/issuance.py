@@ -19,7 +19,13 @@ from django.utils import timezone
 from apps.deployments import events
 from apps.deployments.traffic import publish_routes
 from apps.domains import acme_planning as planning
-from apps.domains.acme import acme_settings, base_wildcard, issuing, resolvers_for
+from apps.domains.acme import (
+    acme_settings,
+    base_wildcard,
+    issuing,
+    resolver_names,
+    resolvers_for,
+)
 from apps.domains.acme_models import AcmeSettings, CertificateOrder, DnsAccount
 from apps.domains.dashboard import publish_dashboard
 from apps.domains.hindrance import hindrances
@@ -96,6 +102,9 @@ def apply_settings() -> None:
         publish_dashboard()
         _keep_base_wildcard()
         get_engine().proxy.ensure_running(issuing())
+        # What was got with credentials that are gone is neither served nor renewed any more.
+        _take_up(timezone.now())
+        forget_unwanted()
     except EngineError as error:
         problem = f"{error.sentence} {error.hint}".strip()[:500]
         logger.warning("The settings of certificates: %s", problem)
@@ -127,11 +136,14 @@ def _take_up(now: dt.datetime) -> bool:
         logger.warning("Certificates: %s", error.sentence)
         return False
     _looked["issued"] = time.monotonic()
+    if held is not None:
+        known = resolver_names()
+        held = [one for one in held if one.resolver in known]
     changed = [one for one in orders if _settle(one, held, said, now)]
     for order in changed:
         if order.state == State.FAILED:
             _publish(order.host)
-        elif order.state == State.ISSUED:
+        else:
             _have_looked_at(order.host, now)
     return bool(changed)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from apps.domains.acme import base_wildcard
+from apps.domains.acme import base_wildcard, without_credentials
 from apps.domains.certificates import covering, own_by
 from apps.domains.models import CertificateOrder, Domain
 from apps.domains.selectors import parts_of
@@ -17,9 +17,11 @@ State = CertificateOrder.State
 
 
 def forget_unwanted() -> None:
-    """Names that are gone, or whose owner chose something else, are in nobody's way."""
+    """Names that are gone, whose owner chose something else, or that nothing can prove any more are
+    in nobody's way."""
     hosts = set(CertificateOrder.objects.exclude(state=State.ISSUED).values_list("host", flat=True))
-    for some in parts_of(sorted(hosts - _wanted(hosts))):
+    wanted = _wanted(hosts) - without_credentials(hosts)
+    for some in parts_of(sorted(hosts - wanted)):
         CertificateOrder.objects.filter(host__in=some).delete()
 
 

@@ -9,14 +9,14 @@ from django.utils import timezone
 
 from apps.deployments.traffic import publish_routes
 from apps.domains import checking, issuance
-from apps.domains.acme_models import CertificateOrder
-from apps.domains.acme_services import acme_save, dns_account_save
+from apps.domains.acme_models import CertificateOrder, DnsAccount
+from apps.domains.acme_services import acme_save, dns_account_remove, dns_account_save
 from apps.domains.certificates import known_of
 from apps.domains.hindrance import ANSWER
-from apps.domains.models import NameCheck
+from apps.domains.models import NameCheck, ServedCertificate
 from apps.domains.services import domain_add
 from apps.engine.acme import LETS_ENCRYPT_STAGING
-from apps.engine.acme_outcomes import Refusal
+from apps.engine.acme_outcomes import Issued, Refusal
 from apps.engine.fake import FakeEngine
 from apps.projects.https_models import HttpsBy
 from apps.projects.models import App
@@ -28,6 +28,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 State = CertificateOrder.State
 HOST, WILD = "shop.example.com", "*.shop.example.com"
 OWN_ISSUER = "https://ca.example.com/dir"
+NONE_SET = "Wildcards are proven with DNS credentials, and none are set for this one"
 PRIVATE, ELSEWHERE = "127.0.0.1", "198.51.100.9"
 
 
@@ -42,6 +43,16 @@ def live(web: App, fake: FakeEngine) -> App:
 def add(app: App, host: str = HOST) -> None:
     domain_add(app=app, host=host, created_by=None)
     publish_routes(app)
+
+
+def credentials() -> DnsAccount:
+    values = {"CF_DNS_API_TOKEN": "x"}
+    return dns_account_save(provider="cloudflare", values=values, created_by=None)
+
+
+def issue(fake: FakeEngine, host: str, *, by: str) -> None:
+    now = timezone.now()
+    fake.proxy.issued.append(Issued((host,), now, now + dt.timedelta(days=90), by))
 
 
 def look(host: str = HOST) -> str:
@@ -93,21 +104,20 @@ def test_a_name_whose_caa_records_forbid_it_is_asked_for_once_they_allow_it(
     assert look() == State.WAITING and asked(fake, live) == {HOST}
 
 
-def test_records_for_another_issuer_are_nothing_to_an_issuer_of_ones_own(
-    live: App, fake: FakeEngine, dns_host: DnsHost
+@pytest.mark.parametrize(
+    "records",
+    [
+        [(HOST, "A", SERVER4), ("example.com", "CAA", '0 issue "ca.example.com"')],
+        [(HOST, "A", PRIVATE)],
+    ],
+    ids=["records for another issuer", "a name of its own network"],
+)
+def test_an_issuer_of_ones_own_is_asked_all_the_same(
+    live: App, fake: FakeEngine, dns_host: DnsHost, records: list[tuple[str, str, str]]
 ) -> None:
     acme_save(eab_key=None, changed_by=None, directory=OWN_ISSUER)
-    dns_host.add(HOST, "A", SERVER4)
-    dns_host.add("example.com", "CAA", '0 issue "ca.example.com"')
-    add(live)
-    assert look() == State.WAITING and asked(fake, live) == {HOST}
-
-
-def test_an_issuer_of_ones_own_is_asked_for_names_of_its_own_network(
-    live: App, fake: FakeEngine, dns_host: DnsHost
-) -> None:
-    acme_save(eab_key=None, changed_by=None, directory=OWN_ISSUER)
-    dns_host.add(HOST, "A", PRIVATE)
+    for record in records:
+        dns_host.add(*record)
     add(live)
     assert look() == State.WAITING and asked(fake, live) == {HOST}
 
@@ -115,10 +125,56 @@ def test_an_issuer_of_ones_own_is_asked_for_names_of_its_own_network(
 def test_a_wildcard_of_a_private_network_is_proven_by_its_record(
     live: App, fake: FakeEngine, dns_host: DnsHost
 ) -> None:
-    dns_account_save(provider="cloudflare", values={"CF_DNS_API_TOKEN": "x"}, created_by=None)
+    credentials()
     dns_host.add(WILD, "A", PRIVATE)
     add(live, WILD)
     assert look(WILD) == State.WAITING and asked(fake, live) == {WILD}
+
+
+def test_a_wildcard_whose_credentials_are_removed_is_neither_issued_nor_waited_for(
+    live: App, fake: FakeEngine, dns_host: DnsHost
+) -> None:
+    """Traefik forgets what it got with them."""
+    account = credentials()
+    for host in (HOST, WILD):
+        dns_host.add(host, "A", SERVER4)
+        add(live, host)
+        assert look(host) == State.WAITING
+    issue(fake, HOST, by="mist-http")
+    issue(fake, WILD, by=f"mist-dns-{account.pk}")
+    issuance.step()
+    served = ServedCertificate.objects.create(
+        host=WILD,
+        kind=ServedCertificate.Kind.PUBLIC,
+        not_after=CertificateOrder.objects.get(host=WILD).ends_at,
+        next_look_at=timezone.now() + dt.timedelta(days=1),
+    )
+    assert says(live, WILD).endswith(". Renews itself")
+    dns_account_remove(account=account)
+    issuance.apply_settings()
+    assert not CertificateOrder.objects.filter(host=WILD).exists()
+    assert CertificateOrder.objects.get(host=HOST).state == State.ISSUED, "got in another way"
+    assert asked(fake, live) == {HOST}
+    assert says(live, WILD).endswith(f". Will not be renewed. {NONE_SET}")
+    served.refresh_from_db()
+    assert served.next_look_at <= timezone.now(), "what is served by now is seen at once"
+    ServedCertificate.objects.update(kind=ServedCertificate.Kind.NONE, not_after=None)
+    assert says(live, WILD) == f"No certificate. {NONE_SET}"
+
+
+def test_a_wildcard_that_stood_in_line_is_in_nobodys_way_without_credentials(
+    live: App, fake: FakeEngine, dns_host: DnsHost
+) -> None:
+    account = credentials()
+    add(live, WILD)
+    assert CertificateOrder.objects.get(host=WILD).state == State.QUEUED
+    dns_account_remove(account=account)
+    issuance.step()
+    assert not CertificateOrder.objects.filter(host=WILD).exists()
+    assert says(live, WILD) == f"No certificate. {NONE_SET}"
+    credentials()
+    publish_routes(live)
+    assert says(live, WILD).startswith("In line for a certificate. ")
 
 
 def test_where_the_dns_does_not_say_the_issuer_is_asked(
