@@ -75,10 +75,6 @@ class Installation(models.Model):
     def __str__(self) -> str:
         return f"{self.account} ({self.github_app})"
 
-    @property
-    def is_usable(self) -> bool:
-        return self.suspended_at is None and self.removed_at is None
-
 
 class GitHubLink(models.Model):
     """Which repository of which installation an app is, by GitHub's own number of it."""

@@ -34,14 +34,14 @@ def told(github_app: GitHubApp, payload: dict[str, Any], event: str = "installat
 def test_installing_suspending_and_removing_are_heard(github_app: GitHubApp) -> None:
     assert told(github_app, installation("created")) == "the installation in tidewater is there"
     row = Installation.objects.get()
-    assert (row.installation_id, row.account, row.is_usable) == (5, "tidewater", True)
+    assert (row.installation_id, row.account, row.suspended_at) == (5, "tidewater", None)
     at = "2026-01-02T03:04:05Z"
     assert "is suspended" in told(github_app, installation("suspend", suspended_at=at))
     row.refresh_from_db()
-    assert not row.is_usable
+    assert row.suspended_at is not None
     told(github_app, installation("unsuspend"))
     row.refresh_from_db()
-    assert row.is_usable
+    assert row.suspended_at is None
     assert "is gone" in told(github_app, installation("deleted"))
     row.refresh_from_db()
     assert row.removed_at is not None

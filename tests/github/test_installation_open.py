@@ -37,12 +37,12 @@ def test_installations_are_found_suspended_and_gone_as_github_says(
     del near.installations[1]
     assert installations_sync(github_app=github_app) == 1
     halden, tidewater = Installation.objects.order_by("account")
-    assert (halden.is_usable, halden.suspended_at is not None) == (False, True)
-    assert (tidewater.is_usable, tidewater.removed_at is not None) == (False, True)
+    assert halden.suspended_at is not None and halden.removed_at is None
+    assert tidewater.removed_at is not None and tidewater.suspended_at is None
     near.installations[0]["suspended_at"] = None
     installations_sync(github_app=github_app)
     halden.refresh_from_db()
-    assert halden.is_usable
+    assert halden.suspended_at is None
     actions = AuditEvent.objects.filter(action__startswith="installation.").order_by("pk")
     assert list(actions.values_list("action", flat=True)) == [
         *("installation.add", "installation.add"),
@@ -63,7 +63,7 @@ def test_who_installs_it_again_finds_projects_and_apps_as_they_were(
     near.install(99, "halden")
     installations_sync(github_app=github_app)
     again = Installation.objects.get()
-    assert (again.pk, again.installation_id, again.is_usable) == (halden.pk, 99, True)
+    assert (again.pk, again.installation_id, again.removed_at) == (halden.pk, 99, None)
     assert again.projects.get() == shop and again.links.get().repository_id == 7
 
 
