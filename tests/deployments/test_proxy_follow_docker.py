@@ -27,6 +27,7 @@ from apps.engine.process import holder_of_port, living_pid, spawn_detached
 from apps.engine.traefik import Traefik
 from apps.engine.traefik_process import find_traefik
 from apps.projects.models import App
+from tests.machine.beside import beside
 from tests.machine.world import World, steady_visitors, wait_until
 
 pytestmark = pytest.mark.docker
@@ -85,22 +86,16 @@ def leaving(world: World) -> int | None:
 @contextmanager
 def watched(world: World, proxy: Traefik) -> Iterator[None]:
     """As a Mist that serves looks after it."""
-    over = threading.Event()
 
-    def look() -> None:
+    def look(over: threading.Event) -> None:
         while not over.is_set():
             proxy.await_end(0.2)
             if not over.is_set() and not proxy.running():
                 proxy.ensure_running()
 
-    thread = threading.Thread(target=look)
-    thread.start()
-    try:
+    with beside(look):
         wait_until(lambda: listening(os.getpid()) >= ports(world.engine.config), "the first look")
         yield
-    finally:
-        over.set()
-        thread.join()
 
 
 def begin_download(world: World, app: App) -> http.client.HTTPResponse:

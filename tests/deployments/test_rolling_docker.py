@@ -21,6 +21,7 @@ from apps.domains.planning import router_name
 from apps.engine.data import ContainerStatus
 from apps.projects.models import App
 from apps.projects.services import app_update
+from tests.machine.beside import beside
 from tests.machine.world import World, steady_visitors, wait_until
 
 pytestmark = pytest.mark.docker
@@ -44,22 +45,17 @@ class Count:
 
 @contextmanager
 def counted(world: World) -> Iterator[Count]:
-    count, over = Count(), threading.Event()
+    count = Count()
 
-    def look() -> None:
+    def look(over: threading.Event) -> None:
         while not over.wait(0.05):
             up = [c for c in world.containers() if c.status is ContainerStatus.RUNNING]
             count.most = max(count.most, len(up))
             count.fewest = min(count.fewest, len(up))
             count.versions.add(len({c.labels["mist.deployment"] for c in up}))
 
-    thread = threading.Thread(target=look)
-    thread.start()
-    try:
+    with beside(look):
         yield count
-    finally:
-        over.set()
-        thread.join()
 
 
 class Nurse:

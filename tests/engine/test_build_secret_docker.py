@@ -21,6 +21,7 @@ from apps.engine.deadline import Deadline
 from apps.engine.docker import DockerContainers
 from apps.engine.errors import BuildFailed
 from apps.engine.masking import MASK, Masker
+from tests.machine.beside import beside
 
 pytestmark = pytest.mark.docker
 IMAGE = "mist/test-build-secret:1"
@@ -55,9 +56,8 @@ def spec(folder: Path, steps: str) -> BuildSpec:
 def process_lists() -> Iterator[set[str]]:
     """Every command line that any process of the machine has meanwhile."""
     seen: set[str] = set()
-    over = threading.Event()
 
-    def look() -> None:
+    def look(over: threading.Event) -> None:
         while not over.is_set():
             for process in psutil.process_iter():
                 try:
@@ -66,13 +66,8 @@ def process_lists() -> Iterator[set[str]]:
                     continue
             time.sleep(0.01)
 
-    thread = threading.Thread(target=look)
-    thread.start()
-    try:
+    with beside(look):
         yield seen
-    finally:
-        over.set()
-        thread.join()
 
 
 def run(containers: DockerContainers, wanted: BuildSpec, log: Path) -> BuildFailed | None:

@@ -20,6 +20,7 @@ from apps.projects.models import App
 from apps.system.management.soak_invariants import find_leaks
 from tests.faults.stages import WAITS_FOR_GO, Held, containers_of, tell_to_go
 from tests.faults.world import FaultWorld, fault_world, seconds_since
+from tests.machine.beside import beside
 from tests.machine.world import wait_until
 
 pytestmark = pytest.mark.docker
@@ -92,22 +93,19 @@ def midway(request: pytest.FixtureRequest, faults: FaultWorld) -> Iterator[Midwa
 @contextmanager
 def never_more_than(most: int, world: FaultWorld) -> Iterator[None]:
     """So many of the app's containers run at any moment, old and new ones together."""
-    seen, over = [0], threading.Event()
+    seen = [0]
     client = world.engine.client()
     label = f"mist.app={world.app.pk}"
 
-    def look() -> None:
+    def look(over: threading.Event) -> None:
         while not over.wait(0.05):
             with suppress(Exception):  # The engine may be away.
                 seen.append(len(client.containers.list(filters={"label": label}, sparse=True)))
 
-    thread = threading.Thread(target=look)
-    thread.start()
     try:
-        yield
+        with beside(look):
+            yield
     finally:
-        over.set()
-        thread.join()
         client.close()
     assert max(seen) <= most
 

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from tests.machine.beside import beside
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -63,9 +65,9 @@ def steady_visitor(
     port: int, host: str, context: ssl.SSLContext, *, most: int = 5_000
 ) -> Iterator[Seen]:
     """Somebody who comes anew again and again, for a bounded number of times."""
-    seen, over = Seen(), threading.Event()
+    seen = Seen()
 
-    def visit() -> None:
+    def visit(over: threading.Event) -> None:
         while not over.is_set() and seen.answers < most:
             try:
                 answer = ask(port, host, context)
@@ -80,10 +82,5 @@ def steady_visitor(
                 seen.fingerprints.append(answer.fingerprint)
             time.sleep(0.005)
 
-    thread = threading.Thread(target=visit)
-    thread.start()
-    try:
+    with beside(visit):
         yield seen
-    finally:
-        over.set()
-        thread.join()

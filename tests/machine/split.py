@@ -19,6 +19,7 @@ from typing import Any
 import docker
 from docker.models.containers import Container
 
+from tests.machine.beside import beside
 from tests.machine.kept import cache
 from tests.machine.live import LiveMist
 from tests.machine.split_parts import MIST_IMAGE, PARTS_IMAGE, ROOT, compose_program
@@ -138,19 +139,14 @@ def split_mist(host: LiveMist, **settings: str) -> Iterator[SplitMist]:
 @contextmanager
 def counted(split: SplitMist, app: str) -> Iterator[set[int]]:
     """How many containers of the app run, at each of many moments."""
-    numbers, over = set[int](), threading.Event()
+    numbers = set[int]()
 
-    def look() -> None:
+    def look(over: threading.Event) -> None:
         while not over.wait(0.05):
             numbers.add(sum(one.status == "running" for one in split.apps(app)))
 
-    thread = threading.Thread(target=look)
-    thread.start()
-    try:
+    with beside(look):
         yield numbers
-    finally:
-        over.set()
-        thread.join()
 
 
 @dataclass
@@ -163,9 +159,9 @@ class Probing:
 @contextmanager
 def probing(mist: LiveMist, host: str, *, most: int = 3000) -> Iterator[Probing]:
     """One visitor of the app on this machine, ten times a second, `most` times at most."""
-    seen, over = Probing(), threading.Event()
+    seen = Probing()
 
-    def visit() -> None:
+    def visit(over: threading.Event) -> None:
         while not over.is_set() and seen.asked < most:
             try:
                 status, body = mist.visit(host)
@@ -177,10 +173,5 @@ def probing(mist: LiveMist, host: str, *, most: int = 3000) -> Iterator[Probing]
                 seen.last = f"{time.strftime('%X')} {status} {body[:200]}"
             over.wait(0.1)
 
-    thread = threading.Thread(target=visit)
-    thread.start()
-    try:
+    with beside(visit):
         yield seen
-    finally:
-        over.set()
-        thread.join()
