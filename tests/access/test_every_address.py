@@ -29,12 +29,12 @@ from apps.projects.shared_services import shared_variable_save
 from apps.sources.hook_services import deploy_hook_create, webhook_secret_make
 from apps.sources.models import Delivery, GitHubApp, Installation, KnownHost
 from apps.sources.registry_services import registry_save
+from tests.access.people import person_who_is
 from tests.access.table import (
     ADMIN,
     ALLOWED,
     ASKS_FURTHER,
     BY_ROW,
-    DEVELOPER,
     GONE,
     HIDDEN,
     HOST_KEY,
@@ -47,7 +47,6 @@ from tests.access.table import (
     SUDO,
     TABLE,
     TO_LOGIN,
-    VIEWER,
 )
 from tests.deployments.test_deployment_run import deploy
 from tests.machine.issuer import self_signed
@@ -114,7 +113,7 @@ def world(fake: FakeEngine, web: App, alice: User) -> World:
     for person in PEOPLE:
         clients[person] = Client(raise_request_exception=True)
         if person != NOBODY:
-            clients[person].force_login(_person(person, web))
+            clients[person].force_login(person_who_is(person, web))
     owner = User.objects.get(email="owner@example.com")
     assert token_create(user=owner, name="CI", scopes=()).token.pk == 1
     User.objects.filter(email="deactivated@example.com").update(is_active=False)
@@ -150,23 +149,6 @@ def world(fake: FakeEngine, web: App, alice: User) -> World:
     values |= {"github_app": github_app.pk, "delivery": told.pk}
     values |= {"kind": "github", "public_id": "nothing", "secret": "nothing"}
     return World(web, clients, {**values, "name": "hello", "rest": "info/refs"})
-
-
-def _person(person: str, app: App) -> User:
-    role = {ADMIN: InstanceRole.ADMIN, OWNER: InstanceRole.OWNER, GONE: InstanceRole.OWNER}
-    user = User.objects.create_user(
-        f"{person.replace(' ', '-')}@example.com",
-        name=person,
-        role=role.get(person, InstanceRole.MEMBER),
-    )
-    within = {
-        VIEWER: ProjectRole.VIEWER,
-        DEVELOPER: ProjectRole.DEVELOPER,
-        MANAGER: ProjectRole.ADMIN,
-    }
-    if person in within:
-        Membership.objects.create(project=app.project, user=user, role=within[person])
-    return user
 
 
 def test_every_address_is_in_the_table() -> None:

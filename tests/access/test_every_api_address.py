@@ -17,13 +17,14 @@ from django.urls.converters import IntConverter
 from django.utils import timezone
 from pytest_django import Settings
 
-from apps.accounts.models import InstanceRole, User
+from apps.accounts.models import User
 from apps.api.models import Scope
 from apps.api.services import token_create, token_revoke
 from apps.deployments.models import Deployment
 from apps.engine.fake import FakeEngine
-from apps.projects.models import App, Membership, Project, ProjectRole
+from apps.projects.models import App, Project
 from apps.projects.services import app_create, project_create
+from tests.access.people import person_who_is
 from tests.access.test_every_address import addresses as page_addresses
 from tests.deployments.test_deployment_run import deploy
 
@@ -91,7 +92,7 @@ def tokens(fake: FakeEngine, web: App, settings: Settings) -> list[Held]:
     assert deploy(web).number == 1
     other = project_create(slug="other", created_by=None)
     everything = [scope.value for scope in Scope]
-    people = {person: _person(person, web) for person in PEOPLE}
+    people = {person: person_who_is(person, web) for person in PEOPLE}
     held = [
         Held(_bearer(people[person], [scope]), person, ("read", scope), works=person != GONE)
         for person in PEOPLE
@@ -117,23 +118,6 @@ def tokens(fake: FakeEngine, web: App, settings: Settings) -> list[Held]:
     ]
     User.objects.filter(email="deactivated@example.com").update(is_active=False)
     return held + [Held(header, works=False) for header in dead]
-
-
-def _person(person: str, app: App) -> User:
-    role = {ADMIN: InstanceRole.ADMIN, OWNER: InstanceRole.OWNER, GONE: InstanceRole.OWNER}
-    user = User.objects.create_user(
-        f"{person.replace(' ', '-')}@example.com",
-        name=person,
-        role=role.get(person, InstanceRole.MEMBER),
-    )
-    within = {
-        VIEWER: ProjectRole.VIEWER,
-        DEVELOPER: ProjectRole.DEVELOPER,
-        MANAGER: ProjectRole.ADMIN,
-    }
-    if person in within:
-        Membership.objects.create(project=app.project, user=user, role=within[person])
-    return user
 
 
 def _bearer(
