@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import re
 
 import pytest
@@ -12,16 +11,16 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from apps.accounts.models import InstanceRole, User
+from apps.accounts.models import User
 from apps.audit import selectors
 from apps.audit.models import ActorKind, AuditEvent
 from apps.audit.selectors import Cursor, Filters, events_page
 from apps.deployments.services import app_delete, deployment_request
 from apps.domains.services import domain_add
 from apps.engine.fake import FakeEngine
-from apps.projects.models import App, Membership, Project, ProjectRole
-from apps.projects.services import host_port_add, project_create, variables_save, volume_add
-from tests.audit.conftest import event
+from apps.projects.models import App, Project
+from apps.projects.services import host_port_add, variables_save, volume_add
+from tests.audit.conftest import event, shown
 
 
 @pytest.fixture
@@ -32,15 +31,6 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def names(page: selectors.Page) -> list[str]:
     return [event.thing_name for event in page.events]
-
-
-def shown(client: Client, path: str, **asked: str) -> list[str]:
-    """The events of a page, as one reads them."""
-    answer = client.get(path, asked)
-    assert answer.status_code == 200, answer.content.decode()[:500]
-    rows = re.findall(r"<summary[^>]*items-start.*?</summary>", answer.content.decode(), re.DOTALL)
-    bare = [re.sub(r"<time.*", "", row, flags=re.DOTALL) for row in rows]
-    return [" ".join(re.sub(r"<[^>]+>", "", row).split()) for row in bare]
 
 
 # -------------------------------------------------------------------------------- filters, paging
@@ -272,65 +262,3 @@ def test_queries_do_not_grow_with_the_events(owner: Client, web: App) -> None:
     with CaptureQueriesContext(connection) as many:
         owner.get("/audit/")
     assert len(many) == len(few) <= 9
-
-
-# ---------------------------------------------------------------------------- who may see how much
-
-
-@pytest.fixture
-def manager(web: App, client: Client) -> Client:
-    """Of shop alone, beside whom there is another project with people of its own."""
-    bob = User.objects.create_user("bob@example.com", name="Bob")
-    Membership.objects.create(project=web.project, user=bob, role=ProjectRole.ADMIN)
-    other = project_create(slug="plans", created_by=None)
-    carol = User.objects.create_user("carol@example.com", name="Carol")
-    Membership.objects.create(project=other, user=carol, role=ProjectRole.ADMIN)
-    event(actor_id=carol.pk, actor_name="Carol", thing_name="plans/app", action="app.stop",
-          project_id=other.pk, project_name="plans")  # fmt: skip
-    event(actor_id=carol.pk, actor_name="Carol", thing_name="Dora", action="user.create")
-    client.force_login(bob)
-    return client
-
-
-HERE = "/projects/shop/audit/"
-
-
-def test_a_project_admin_sees_this_project_alone(manager: Client) -> None:
-    carol, plans = User.objects.get(name="Carol"), Project.objects.get(slug="plans")
-    assert len(shown(manager, HERE)) == 2
-    for asked in (
-        {}, {"project": str(plans.pk)}, {"actor": str(carol.pk)}, {"q": "carol"}, {"q": "plans"},
-        {"action": "app.stop"}, {"action": "user.create"},
-    ):  # fmt: skip
-        answer = manager.get(HERE, asked).content.decode()
-        assert "plans/app" not in answer
-        assert "Carol" not in answer
-        assert "Dora" not in answer
-    assert manager.get("/audit/").status_code == 403
-    assert manager.get("/projects/plans/audit/").status_code == 404
-    assert manager.post("/projects/plans/audit/export/", {"format": "csv"}).status_code == 404
-
-
-def test_an_export_of_a_project_holds_it_alone(manager: Client) -> None:
-    carol, plans = User.objects.get(name="Carol"), Project.objects.get(slug="plans")
-    for query in ("", f"?project={plans.pk}", f"?actor={carol.pk}", "?q=plans"):
-        answer = manager.post(f"{HERE}export/{query}", {"format": "json"})
-        rows = json.loads(answer.getvalue())
-        assert {row["project_name"] for row in rows} <= {"shop"}
-        assert "Carol" not in str([{**row, "after": ""} for row in rows])
-
-
-def test_links_are_drawn_for_whom_they_are(manager: Client, owner: Client, web: App) -> None:
-    """The client is the owner's by now."""
-    assert 'href="/audit/"' in owner.get("/").content.decode()
-    assert f'href="{HERE}"' in owner.get("/projects/shop/").content.decode()
-    for role, drawn in ((ProjectRole.VIEWER, False), (ProjectRole.ADMIN, True)):
-        Membership.objects.filter(user__name="Bob").update(role=role)
-        owner.force_login(User.objects.get(name="Bob"))
-        page = owner.get("/projects/shop/").content.decode()
-        assert (f'href="{HERE}"' in page) is drawn
-        assert 'href="/audit/"' not in page
-    owner.force_login(User.objects.create_user("d@example.com", role=InstanceRole.ADMIN))
-    assert "/audit/" in owner.get("/palette/?q=audit").content.decode()
-    owner.force_login(User.objects.get(name="Bob"))
-    assert "/audit/" not in owner.get("/palette/?q=audit").content.decode()

@@ -15,7 +15,7 @@ from apps.engine.errors import InvalidSource
 from apps.engine.fake import FakeEngine
 from apps.projects.https_models import HttpsBy
 from apps.projects.models import App, Membership, Project, ProjectRole
-from apps.projects.services import app_create, project_create
+from apps.projects.services import app_create
 from tests.deployments.test_deployment_run import deploy
 
 URL = "/projects/shop/apps/web/domains/"
@@ -45,16 +45,6 @@ def other(shop: Project) -> App:
 @pytest.fixture
 def bob(web: App) -> User:
     return User.objects.create_user("bob@example.com", name="Bob")
-
-
-@pytest.fixture
-def foreign() -> App:
-    return app_create(
-        project=project_create(slug="rival", created_by=None),
-        slug="web",
-        repository="https://e.example/r",
-        created_by=None,
-    )
 
 
 def test_plain_names_share_a_router_and_a_path_has_its_own(fake: FakeEngine, web: App) -> None:
