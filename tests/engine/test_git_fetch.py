@@ -1,71 +1,28 @@
-"""Fetching over real smart HTTP: what arrives, how little of it, and what a failure says."""
+"""Fetching over real smart HTTP: what arrives, how little of it, and what never reaches Git."""
 
 from __future__ import annotations
 
 import datetime as dt
 import os
-import socket
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
-from apps.engine.data import Commit, GitAccess
+from apps.engine.data import Commit
 from apps.engine.deadline import Deadline
-from apps.engine.deploy_keys import new_deploy_key
 from apps.engine.egress import Rules
 from apps.engine.errors import (
     BranchNotFound,
     CloneFailed,
-    EngineError,
-    HostKeyRefused,
     InvalidSource,
-    OutOfDisk,
 )
 from apps.engine.git import CommandLineGit
-from apps.engine.git_errors import disk_errors_explained, explain
 from apps.engine.git_process import git_environment, run_git
+from tests.engine.conftest import Fetch
 from tests.engine.git_host import GitHost, Origin
-
-Fetch = Callable[..., Commit]
-
-
-@pytest.fixture
-def mirror(tmp_path: Path) -> Path:
-    return tmp_path / "repos" / "1"
-
-
-@pytest.fixture
-def fetch(mirror: Path) -> Fetch:
-    def run(
-        url: str,
-        ref: str = "main",
-        *,
-        into: Path = mirror,
-        log: list[str] | None = None,
-        access: GitAccess | None = None,
-    ) -> Commit:
-        lines: list[str] = [] if log is None else log
-        return CommandLineGit(Rules(localhost=True)).fetch(
-            url=url,
-            mirror=into,
-            ref=ref,
-            log=lines.append,
-            deadline=Deadline(30),
-            access=access,
-        )
-
-    return run
-
-
-@pytest.fixture
-def origin(git_host: GitHost) -> Origin:
-    origin = git_host.create("halden/api")
-    origin.commit({"README": "one\n"}, "Begin\n\nWith a body.")
-    return origin
 
 
 def in_mirror(mirror: Path, *arguments: str) -> str:
@@ -201,66 +158,6 @@ def test_an_empty_repository_is_called_empty(git_host: GitHost, fetch: Fetch) ->
     assert not isinstance(caught.value, BranchNotFound)
 
 
-@pytest.mark.parametrize("closed", [True, False])
-def test_a_private_or_missing_repository_is_called_so(
-    git_host: GitHost, fetch: Fetch, closed: bool
-) -> None:
-    git_host.closed = {"halden/secret"} if closed else set()
-    with pytest.raises(CloneFailed, match="halden/secret at .* is private or does not exist"):
-        fetch(f"{git_host.url}/halden/secret")
-
-
-def test_an_unknown_host_is_named(fetch: Fetch) -> None:
-    with pytest.raises(CloneFailed, match=r"The host no-such-host\.invalid was not found"):
-        fetch("https://no-such-host.invalid/halden/api")
-
-
-@pytest.fixture
-def closed_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
-def test_a_refused_connection_is_called_so(fetch: Fetch, closed_port: int) -> None:
-    with pytest.raises(CloneFailed, match=f"Nothing answers at 127.0.0.1:{closed_port}"):
-        fetch(f"http://127.0.0.1:{closed_port}/halden/api")
-
-
-def test_a_refused_ssh_connection_is_called_so(fetch: Fetch, closed_port: int) -> None:
-    with pytest.raises(CloneFailed, match=f"Nothing answers at 127.0.0.1:{closed_port}"):
-        fetch(
-            f"ssh://git@127.0.0.1:{closed_port}/halden/api",
-            access=GitAccess(ssh_key=new_deploy_key("app").private),
-        )
-
-
-@pytest.fixture
-def web_page() -> Iterator[str]:
-    class Page(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(b"<!doctype html><title>Hello</title>\n")
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Quiet."""
-
-    with HTTPServer(("127.0.0.1", 0), Page) as server:
-        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        yield f"127.0.0.1:{server.server_port}/some/page"
-        server.shutdown()
-
-
-def test_a_web_page_is_no_repository(fetch: Fetch, web_page: str) -> None:
-    with pytest.raises(CloneFailed, match="not to a Git repository"):
-        fetch(f"http://{web_page}")
-
-
-def test_a_server_without_tls_is_called_so(fetch: Fetch, web_page: str) -> None:
-    with pytest.raises(CloneFailed, match="No trusted TLS connection"):
-        fetch(f"https://{web_page}")
-
-
 def test_git_sees_nothing_of_mists_settings(
     origin: Origin, fetch: Fetch, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -332,43 +229,6 @@ def test_a_redirect_to_a_file_is_not_followed(tmp_path: Path, fetch: Fetch, orig
         with pytest.raises(CloneFailed):
             fetch(f"http://127.0.0.1:{server.server_port}/halden/api")
         server.shutdown()
-
-
-@pytest.mark.parametrize(
-    ("line", "kind", "words"),
-    [
-        ("fatal: write error: No space left on device", OutOfDisk, "disk is full"),
-        ("error: Disk quota exceeded", OutOfDisk, "disk is full"),
-        ("ssh: Could not resolve hostname x: Name or service not known", CloneFailed, "not found"),
-        ("git@x: Permission denied (publickey).", CloneFailed, "does not accept"),
-        ("Host key verification failed.", HostKeyRefused, "SSH key of git.example.com"),
-        ("fatal: Could not read from remote repository. ERROR: Repository not found.",
-         CloneFailed, "private or does not exist"),
-        ("fatal: unable to access 'x': server certificate verification failed.",
-         CloneFailed, "TLS"),
-        ("fatal: unable to access 'x': The requested URL returned error: 403",
-         CloneFailed, "private or does not exist"),
-        ("error: RPC failed; curl 18 transfer closed", CloneFailed, "broke"),
-        ("fatal: dumb http transport does not support shallow capabilities", CloneFailed, "plain files"),
-        ("fatal: Operation too slow. Less than 1000 bytes/sec", CloneFailed, "in time"),
-    ],
-)  # fmt: skip
-def test_it_explains_what_git_said(line: str, kind: type[EngineError], words: str) -> None:
-    reason = explain(["remote: something", line], "https://git.example.com/halden/api")
-    assert type(reason) is kind
-    assert reason is not None
-    assert words in reason.sentence
-    assert reason.hint
-    assert line in reason.detail
-
-
-def test_unknown_words_of_git_have_no_reason() -> None:
-    assert explain(["fatal: the moon is full"], "https://git.example.com/halden/api") is None
-
-
-def test_a_full_disk_of_our_own_is_out_of_disk() -> None:
-    with pytest.raises(OutOfDisk), disk_errors_explained("write"), open("/dev/full", "w") as full:
-        full.write("x")
 
 
 def test_the_branches_come_with_main_first(origin: Origin) -> None:
