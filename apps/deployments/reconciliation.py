@@ -25,7 +25,7 @@ from apps.deployments.logs import log_path
 from apps.deployments.models import RUNNING, UNFINISHED, Deployment, Status
 from apps.deployments.observation import containers_of, hold_repairs, observe_all, observe_app
 from apps.deployments.pipeline import go_on_rolling, resume_switch, retire
-from apps.deployments.selectors import abandoned, live_deployment
+from apps.deployments.selectors import abandoned, live_deployment, unretired_apps
 from apps.deployments.traffic import (
     finish_moves,
     publish_routes,
@@ -208,16 +208,17 @@ def restore_routes() -> None:
 
 
 def remove_orphans() -> None:
-    """Take away containers of this instance whose deployment is over, or that nobody knows."""
+    """Take away containers of this instance whose deployment is over, or that nobody knows. Those
+    of an app whose old version is being retired are left to whoever does: they may have requests,
+    and time to end, for as long as the app's settings say."""
     engine = get_engine()
-    known = set(
-        Deployment.objects.filter(status__in=(*UNFINISHED, Status.LIVE)).values_list(
-            "pk", flat=True
-        )
-    )
+    needed = Deployment.objects.filter(status__in=(*UNFINISHED, Status.LIVE))
+    known, retiring = set(needed.values_list("pk", flat=True)), unretired_apps()
     for container in engine.containers.list(labels=planning.instance_labels()):
         facts = planning.owner_facts(container.labels)
-        if facts is not None and facts[1] not in known and _has_been_over(facts[1], container):
+        if facts is None or facts[0] in retiring or facts[1] in known:
+            continue
+        if _has_been_over(facts[1], container):
             logger.info("Removing the orphan %s", container.name)
             if Deployment.objects.filter(pk=facts[1]).exists():
                 keep_output(facts[1], container.id, planning.replica_of(container.labels))

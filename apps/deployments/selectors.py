@@ -27,6 +27,7 @@ from apps.projects.models import App, EnvironmentVariable, HostPort, Volume
 from apps.projects.selectors import apps_visible_to, filled_in
 
 LEASE_SECONDS = 20
+_UNRETIRED = Q(status__in=(Status.LIVE, Status.RETIRED)) & ~Q(owner="")
 
 
 @dataclass(frozen=True)
@@ -269,9 +270,13 @@ def abandoned(*, owner: str, alone: bool, busy: Collection[int] = frozenset()) -
 def unretired(*, owner: str, alone: bool, busy: Collection[int] = frozenset()) -> list[Deployment]:
     """Deployments that went live and whose worker ended before it had taken the old version away
     and run the post-deploy command; some have been replaced since. As `abandoned` otherwise."""
-    once_live = Q(status__in=(Status.LIVE, Status.RETIRED))
-    rows = Deployment.objects.filter(_dead_lease(owner, alone), once_live)
-    return list(rows.exclude(owner="").exclude(pk__in=busy).select_related("app__project"))
+    rows = Deployment.objects.filter(_dead_lease(owner, alone), _UNRETIRED)
+    return list(rows.exclude(pk__in=busy).select_related("app__project"))
+
+
+def unretired_apps() -> set[int]:
+    """Ids of apps of which an old version may still have requests, or time to end."""
+    return set(Deployment.objects.filter(_UNRETIRED).order_by().values_list("app_id", flat=True))
 
 
 def draining_deployment(live: Deployment) -> Deployment | None:
