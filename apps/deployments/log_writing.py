@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import logging
 import os
 import re
 import threading
@@ -14,6 +17,7 @@ from typing import Self
 from apps.deployments.logs import FILE_MAX, LINE_MAX
 from apps.engine.masking import Masker, Masking
 
+logger = logging.getLogger("mist.deployments")
 NUDGE_SECONDS = 0.08
 WAIT_SECONDS = 1.0
 """How long a line waits whose end is the beginning of a value, while no other comes."""
@@ -25,7 +29,11 @@ MIST = "» "
 
 
 class BuildLog:
-    """Appends lines and nudges viewers at most each 80 ms. Safe from several threads."""
+    """Appends lines and nudges viewers at most each 80 ms. Safe from several threads.
+
+    A disk that is full costs lines and never the work that writes them: whatever was stopped for it
+    has to run again. Once there is room, the log says how many lines are missing.
+    """
 
     def __init__(
         self, path: Path, *, nudge: Callable[[], None], masker: Masker | None = None
@@ -36,12 +44,18 @@ class BuildLog:
         self._waiter: threading.Timer | None = None
         self._fed = 0.0
         self._track = ""
+        self._rest = b""
+        """Of a line that was begun, or that comes next, what did not fit."""
+        self._missing = 0
+        """Lines after it that are lost."""
+        self._stamp = ""
+        self._path, self._closed = path, False
+        self._file: io.FileIO | None = None
         self.masker = masker or Masker(())
         self._stream = Masking(self.masker)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _mend(path)
-        self._file = path.open("ab", buffering=0)
-        self._size = self._file.tell()
+        self._size = 0
+        with contextlib.suppress(OSError):
+            self._open()
 
     def hide(self, masker: Masker) -> None:
         """From here on what this one knows is hidden."""
@@ -78,12 +92,39 @@ class BuildLog:
             if self._size + len(line) > FILE_MAX:
                 line = f"{stamp}{MIST}The log ends here: 50 MB.\n".encode()
                 self._size = FILE_MAX
-            self._file.write(line)
+            self._append(stamp, line)
             self._size += len(line)
             if self._timer is None:
                 self._timer = threading.Timer(NUDGE_SECONDS, self._tell)
                 self._timer.daemon = True
                 self._timer.start()
+
+    def _open(self) -> io.FileIO:
+        if self._file is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            _mend(self._path)
+            self._file = self._path.open("ab", buffering=0)
+            self._size = self._file.tell()
+        return self._file
+
+    def _append(self, stamp: str, line: bytes) -> None:
+        self._stamp = stamp
+        if self._missing:
+            many = "lines are" if self._missing > 1 else "line is"
+            said = f"{MIST}{self._missing} {many} missing here: the disk was full."
+            line = f"{stamp}{said}\n".encode() + line
+        every = self._rest + line
+        try:
+            written = self._open().write(every) or 0
+        except OSError as error:
+            if not self._rest:
+                logger.warning("%s cannot grow: %s", self._path.name, error)
+            written = 0
+        if self._rest and written < len(self._rest):
+            self._rest = self._rest[written:]
+            self._missing += 1
+        else:
+            self._rest, self._missing = every[written:], 0
 
     def _wait(self, seconds: float) -> None:
         if self._waiter is None:
@@ -96,7 +137,7 @@ class BuildLog:
         with self._lock:
             self._waiter = None
             left = self._fed + WAIT_SECONDS - time.monotonic()
-            if self._file.closed or not self._stream.waits:
+            if self._closed or not self._stream.waits:
                 return
             if left > 0.01:
                 self._wait(left)
@@ -123,7 +164,11 @@ class BuildLog:
                 if timer is not None:
                     timer.cancel()
             self._timer = self._waiter = None
-            self._file.close()
+            if self._rest:
+                self._append(self._stamp, b"")
+            self._closed = True
+            if self._file is not None:
+                self._file.close()
         self._nudge()
 
 

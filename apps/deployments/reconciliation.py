@@ -113,6 +113,10 @@ def recover_abandoned(
         except EngineError as error:
             logger.warning("Recovery of deployment %s: %s", deployment.pk, error)
             lifecycle.give_back(deployment)
+        except Exception:
+            # The next round tries it again; the other ones must not wait for it.
+            logger.exception("Recovery of deployment %s failed inside Mist", deployment.pk)
+            lifecycle.give_back(deployment)
     return taken
 
 

@@ -8,6 +8,7 @@ import pytest
 from channels.layers import channel_layers
 from django.db import OperationalError
 
+from apps.accounts.models import User
 from apps.deployments import events, lifecycle, pipeline, reconciliation
 from apps.deployments.models import Deployment, Status
 from apps.deployments.selectors import unretired
@@ -15,7 +16,8 @@ from apps.deployments.services import deployment_rollback
 from apps.deployments.tasks import claim_next
 from apps.engine.errors import EngineUnavailable
 from apps.engine.fake import FakeEngine
-from apps.projects.models import App
+from apps.projects.models import App, Project
+from apps.projects.services import app_create
 from tests.deployments.test_deployment_run import deploy, serving
 
 
@@ -82,6 +84,19 @@ def test_what_could_not_be_recovered_is_tried_again(fake: FakeEngine, web: App) 
     assert reconciliation.recover_abandoned(owner="new", alone=True) == 1
     waiting.refresh_from_db()
     assert waiting.status == Status.QUEUED
+
+
+def test_what_cannot_be_recovered_holds_up_no_other(
+    fake: FakeEngine, web: App, shop: Project, alice: User
+) -> None:
+    address = "https://git.example.com/a.git"
+    api = app_create(project=shop, slug="api", repository=address, created_by=alice)
+    left = [deploy(web).pk, deploy(api).pk]
+    Deployment.objects.filter(pk__in=left).update(status=Status.BUILDING, owner="dead")
+    fake.containers.fail("list", RuntimeError("a bug"))
+    assert reconciliation.recover_abandoned(owner="new", alone=True) == 1
+    states = Deployment.objects.filter(pk__in=left).values_list("status", "owner")
+    assert sorted(states) == [(Status.BUILDING, ""), (Status.QUEUED, "")]
 
 
 def test_work_that_this_process_is_at_is_not_taken_for_abandoned(
