@@ -10,13 +10,12 @@ import time
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q
+from django.db.models import F
 from django.utils import timezone
 
 from apps.accounts.models import User
-from apps.audit import trail
 from apps.deployments import events
-from apps.deployments.models import RUNNING, UNFINISHED, Deployment, PostDeploy, Status
+from apps.deployments.models import RUNNING, Deployment, PostDeploy, Status
 from apps.engine.errors import Cancelled
 from apps.projects.models import App
 
@@ -119,6 +118,9 @@ def claim(*, owner: str, limit: int) -> Deployment | None:
                 heartbeat_at=now,
                 owner=owner,
             )
+            if Deployment.objects.filter(status__in=RUNNING).count() > limit:
+                # Another worker has taken one since we looked.
+                raise Overtaken(f"{found} waits for a place.")
             return found
     except (IntegrityError, Overtaken):
         return None
@@ -165,11 +167,17 @@ def take_over(deployment: Deployment, *, owner: str) -> None:
 
 
 def queue_again(deployment: Deployment) -> None:
-    """Back into the queue, to begin from the start. What was built is built again; a rollback
-    still has its image. Raises `Overtaken`."""
+    """Back into the queue, to begin from the start; to its end where a person has cancelled it
+    and nobody was there to hear. What was built is built again; a rollback still has its image.
+    Raises `Overtaken`."""
     again: dict[str, Any] = {} if deployment.source_id else {"image": ""}
     again |= {"container_id": "", "gap_began_at": None, "gap_seconds": None}
-    move(deployment, Status.QUEUED, owner="", heartbeat_at=None, **again)
+    with transaction.atomic():
+        Deployment.objects.select_for_update().filter(pk=deployment.pk).first()
+        if cancel_requested(deployment):
+            move(deployment, Status.CANCELLED, failed_stage=deployment.status, **again)
+        else:
+            move(deployment, Status.QUEUED, owner="", heartbeat_at=None, **again)
 
 
 def let_go(deployment: Deployment) -> None:
@@ -220,7 +228,8 @@ def cancel_requested(deployment: Deployment) -> bool:
 def cancel(deployment: Deployment, *, by: User | None) -> bool:
     """Ask a running deployment to end, or end a waiting one at once. False when it is over."""
     with transaction.atomic():
-        fresh = Deployment.objects.get(pk=deployment.pk)
+        # Locked, so that no worker takes it in between.
+        fresh = Deployment.objects.select_for_update().get(pk=deployment.pk)
         if fresh.status == Status.QUEUED:
             move(fresh, Status.CANCELLED, cancelled_by=by, cancel_requested_at=timezone.now())
             return True
@@ -240,6 +249,8 @@ def go_live(
     that it ends: `cancel` writes to the same row, so one of them sees what the other did.
     """
     with transaction.atomic():
+        # The app first, as whoever asks for a deployment does: else two could wait for each other.
+        App.objects.select_for_update().only("pk").filter(pk=deployment.app_id).first()
         Deployment.objects.select_for_update().filter(pk=deployment.pk).first()
         if cancel_requested(deployment):
             raise Cancelled("Cancelled.")
@@ -270,27 +281,6 @@ def end_post_deploy(deployment: Deployment, *, failure: str) -> None:
     `Overtaken`."""
     state = PostDeploy.FAILED if failure else PostDeploy.DONE
     record(deployment, post_deploy=state, post_deploy_failure=failure[:500])
-
-
-def request_repair(live: Deployment) -> bool:
-    """Queue a live deployment, whose image is gone, again: its commit, or that very image of a
-    registry. Once, and not when another one is on its way. Whether it was queued."""
-    with transaction.atomic():
-        newer = Deployment.objects.filter(app=live.app_id, pk__gt=live.pk)
-        if newer.filter(Q(status__in=UNFINISHED) | Q(trigger=Deployment.Trigger.REPAIR)).exists():
-            return False
-        deployment = Deployment.objects.create(
-            app_id=live.app_id,
-            number=next_number(live.app),
-            ref=live.ref,
-            commit=live.commit,
-            wanted_image=live.pinned_image,
-            trigger=Deployment.Trigger.REPAIR,
-        )
-        after = trail.facts(deployment, "trigger", "ref", "commit")
-        trail.record("deployment.request", deployment, after=after)
-        _announce(deployment)
-    return True
 
 
 def next_number(app: App) -> int:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import logging
 
-from apps.deployments import changes, lifecycle, planning
+from django.db import transaction
+from django.db.models import Q
+
+from apps.audit import trail
+from apps.deployments import changes, events, lifecycle, planning
 from apps.deployments.archive import keep_output
 from apps.deployments.holdings import holdings_of, holdings_then
-from apps.deployments.models import Deployment
+from apps.deployments.models import UNFINISHED, Deployment
 from apps.engine.connect import get_engine
 from apps.engine.data import Container
 from apps.engine.errors import StartFailed
@@ -21,7 +25,7 @@ def start_again(live: Deployment, replica: int, old: Container | None) -> None:
     `StartFailed`, `EngineUnavailable`."""
     containers = get_engine().containers
     if not containers.image_exists(live.image):
-        queued = lifecycle.request_repair(live)
+        queued = request_repair(live)
         again = "pulled" if live.wanted_image else "built"
         raise StartFailed(
             "Its image is gone" + (f", it is {again} again." if queued else ". Deploy again.")
@@ -41,3 +45,25 @@ def start_again(live: Deployment, replica: int, old: Container | None) -> None:
     container = containers.start(spec)
     if not lifecycle.replace_container(live, replica, container.id):
         containers.remove(container.id)
+
+
+def request_repair(live: Deployment) -> bool:
+    """Queue a live deployment, whose image is gone, again: its commit, or that very image of a
+    registry. Once, and not when another one is on its way. Whether it was queued."""
+    with transaction.atomic():
+        newer = Deployment.objects.filter(app=live.app_id, pk__gt=live.pk)
+        if newer.filter(Q(status__in=UNFINISHED) | Q(trigger=Deployment.Trigger.REPAIR)).exists():
+            return False
+        deployment = Deployment.objects.create(
+            app_id=live.app_id,
+            number=lifecycle.next_number(live.app),
+            ref=live.ref,
+            commit=live.commit,
+            wanted_image=live.pinned_image,
+            trigger=Deployment.Trigger.REPAIR,
+        )
+        after = trail.facts(deployment, "trigger", "ref", "commit")
+        trail.record("deployment.request", deployment, after=after)
+        ids = {"deployment_id": deployment.pk, "app_id": deployment.app_id}
+        transaction.on_commit(lambda: events.deployment_changed(**ids))
+    return True

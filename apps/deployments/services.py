@@ -19,6 +19,7 @@ from apps.engine.sources import check_ref
 from apps.projects.models import App
 from apps.projects.source_models import OnPush, SourceKind
 
+_UPLOAD = Deployment.Trigger.UPLOAD
 _OF_REQUEST = ("trigger", "ref", "commit", "no_cache", "wanted_image")
 
 
@@ -40,8 +41,9 @@ def deployment_request(
     earlier deployment, or a push, found there. Of an app that is a ready image `ref` is a tag or a
     digest (the app's own when empty), and `image` its whole name.
 
-    An older request for the same that still waits is skipped: this one takes its place. A push
-    takes that of every push that waits, and where the app says so it cancels what is at work.
+    An older request for the same that still waits is skipped: this one takes its place, and builds
+    without the cache where that one was to. A push takes that of every push that waits, and where
+    the app says so it cancels what is at work.
     `action` is what the audit trail calls it.
     Raises `InvalidSource` for a ref that is none.
     """
@@ -64,8 +66,11 @@ def deployment_request(
             commit_url=commit_url[:500],
             wanted_image="" if wished is None else str(wished),
         )
-        for waiting in _older(deployment):
+        # Locked, so that no worker takes one in between.
+        for waiting in _older(deployment).select_for_update():
             lifecycle.move(waiting, Status.SKIPPED, failure=f"#{deployment.number} took its place.")
+            deployment.no_cache |= waiting.no_cache and wished is None
+        deployment.save(update_fields=["no_cache"])
         record(action, deployment, after=facts(deployment, *_OF_REQUEST))
         if trigger in PUSHED and app.on_push == OnPush.CANCEL:
             _cancel_at_work(deployment)
@@ -78,16 +83,16 @@ def _older(deployment: Deployment) -> QuerySet[Deployment]:
     waiting = Deployment.objects.filter(
         app=deployment.app, status=Status.QUEUED, source=None, pk__lt=deployment.pk
     )
-    same = Q(ref=deployment.ref)
-    if "@" in deployment.wanted_image:
+    # What waits for the tip of a branch would find this commit or a later one; who asked for
+    # another commit, or for an image by its digest, gets it.
+    same = Q(ref=deployment.ref, commit__in=("", deployment.commit))
+    if deployment.wanted_image:
         same &= Q(wanted_image=deployment.wanted_image)
     if deployment.trigger in PUSHED:
-        # What waits for the tip of a branch would find this commit or a later one; who asked for
-        # another commit by hand gets it.
-        return waiting.filter(
-            Q(trigger__in=PUSHED) | (same & Q(commit__in=("", deployment.commit)))
-        )
-    return waiting.filter(same & Q(commit=deployment.commit) if deployment.commit else same)
+        return waiting.filter(Q(trigger__in=PUSHED) | same)
+    if deployment.commit:
+        return waiting.filter(same, commit=deployment.commit)
+    return waiting.filter(same | Q(ref=deployment.ref, trigger__in=(*PUSHED, _UPLOAD)))
 
 
 def _cancel_at_work(newer: Deployment) -> None:

@@ -9,7 +9,7 @@ from django.core.management import call_command
 
 from apps.audit.models import ActorKind, AuditEvent
 from apps.audit.trail import MIST, actor
-from apps.deployments import lifecycle
+from apps.deployments.remaking import request_repair
 from apps.engine.fake import FakeEngine
 from apps.projects.models import App
 from apps.system.management.base import on_command_line
@@ -37,7 +37,7 @@ def test_sudo_is_believed_of_root_only(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_mist_repairs_is_its_own_deed(fake: FakeEngine, web: App) -> None:
     live = deploy(web)
-    assert lifecycle.request_repair(live)
+    assert request_repair(live)
     event = AuditEvent.objects.filter(action="deployment.request").order_by("id").last()
     assert event is not None
     assert (event.actor_kind, event.actor_name, event.via) == (ActorKind.SYSTEM, "Mist", "")
