@@ -13,6 +13,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db import transaction
+from django.db.utils import Error as DatabaseError
 from django.utils import timezone
 
 from apps.accounts.models import User
@@ -52,11 +53,13 @@ def clean_waiting() -> None:
         if not held:
             return
         # Whoever was at work without the lock is dead.
-        CleanUp.objects.filter(status=CleanUp.Status.RUNNING).update(
-            status=CleanUp.Status.FAILED,
-            finished_at=timezone.now(),
-            problem="Mist ended while it cleaned up. What was left goes with the next one.",
-        )
+        dead = CleanUp.objects.filter(status=CleanUp.Status.RUNNING)
+        if dead.exists():
+            dead.update(
+                status=CleanUp.Status.FAILED,
+                finished_at=timezone.now(),
+                problem="Mist ended while it cleaned up. What was left goes with the next one.",
+            )
         while (found := unfinished_cleanup()) is not None:
             clean(found)
 
@@ -84,14 +87,16 @@ def cleanup_create(
 
 
 def clean(row: CleanUp) -> None:
-    """Carry it out; the row tells how it went. The caller holds the lock."""
+    """Carry it out; the row tells how it went. The caller holds the lock.
+
+    A database that takes nothing stops it only where a row has to change: it may be the disk that
+    is full. Raises `DatabaseError` where the end cannot be written down."""
     row.status = CleanUp.Status.RUNNING
-    row.save(update_fields=["status"])
-    tell()
+    _tell_of(row, "status")
     try:
-        events_forget()
         found = take_inventory()
         _carry_out(row, plan_now(found), found)
+        events_forget()
         row.status = CleanUp.Status.DONE
     except EngineError as error:
         row.status, row.problem = CleanUp.Status.FAILED, f"{error.sentence} {error.hint}".strip()
@@ -143,18 +148,18 @@ def _carry_out(row: CleanUp, plan: Plan, found: Inventory) -> None:
     removed: Counter[str] = Counter()
     problems: list[str] = []
     files, told = 0, 0.0
-    for removal in plan.removals:
+    # What needs no row first: on a full disk it makes the room for those.
+    for removal in sorted(plan.removals, key=lambda one: one.version is not None):
         try:
             if _remove(removal):
                 removed[removal.kind] += 1
                 files += removal.size if removal.kind in _FOLDERS else 0
-        except (EngineError, OSError) as error:
+        except (EngineError, OSError, DatabaseError) as error:
             problems.append(f"{removal.name}: {_words(error)}")
         row.done += 1
         if time.monotonic() - told > TELL_SECONDS:
             told = time.monotonic()
-            row.save(update_fields=["done", "total"])
-            tell()
+            _tell_of(row, "done", "total")
     cache = _prune_cache(plan, problems)
     row.removed, row.problem = (
         {str(kind): count for kind, count in removed.items()},
@@ -163,6 +168,16 @@ def _carry_out(row: CleanUp, plan: Plan, found: Inventory) -> None:
     row.freed = files
     if cache or removed[Kind.IMAGE]:
         row.freed += _engine_freed(plan, found, cache)
+
+
+def _tell_of(row: CleanUp, *fields: str) -> None:
+    """Show how far it is, if that can be written down."""
+    try:
+        if row.pk is not None:
+            row.save(update_fields=fields)
+    except DatabaseError as error:
+        logger.warning("%s goes on unseen: %s", row, error)
+    tell()
 
 
 _FOLDERS = (Kind.CHECKOUT, Kind.MIRROR, Kind.LOG)
@@ -208,7 +223,9 @@ def _engine_freed(plan: Plan, found: Inventory, cache: int) -> int:
     return max(cache, min(found.disk.total - after.total, plan.most))
 
 
-def _words(error: EngineError | OSError) -> str:
+def _words(error: EngineError | OSError | DatabaseError) -> str:
     if isinstance(error, EngineError):
         return error.sentence
+    if isinstance(error, DatabaseError):
+        return f"the database failed: {error}"
     return error.strerror or type(error).__name__

@@ -22,6 +22,10 @@ def unfinished_cleanup() -> CleanUp | None:
     return CleanUp.objects.filter(status__in=_UNFINISHED).order_by("id").first()
 
 
+def waiting_cleanup() -> CleanUp | None:
+    return CleanUp.objects.filter(status=CleanUp.Status.WAITING).order_by("id").first()
+
+
 def past_cleanups(count: int = SHOWN) -> QuerySet[CleanUp]:
     """The newest that are over."""
     over = CleanUp.objects.exclude(status__in=_UNFINISHED).select_related("requested_by")
