@@ -8,10 +8,9 @@ import selectors
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from apps.engine.base_image import SAMPLE_BASE, ensure_sample_base
@@ -22,6 +21,7 @@ from apps.engine.build_limits import build_group
 from apps.engine.data import BuildSpec, EngineConfig, LineSink
 from apps.engine.deadline import Deadline
 from apps.engine.masking import Masker
+from apps.engine.private_files import private_files
 
 POLL_SECONDS = 0.2
 
@@ -93,19 +93,17 @@ def _run_client(
             f"{name} is no build argument here: programs of the server read variables of that "
             f"name. A step can read it with RUN --mount=type=secret,id={name}."
         )
-    with ExitStack() as stack:
-        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mist-build-")))
+    secrets = {f"secret-{number}": value for number, value in enumerate(spec.secrets.values())}
+    # One that a killed Mist has left goes with the next, or when Mist starts.
+    with private_files(config.keys_room, secrets) as scratch:
         argv = [*_dying_with_mist(), client, "build", "--progress=plain"]
         argv.append(f"--file={spec.dockerfile}")
         argv.append(f"--tag={spec.image}")
         argv += [f"--label={key}={value}" for key, value in spec.labels.items()]
         # Only the names are on the command line; docker takes the values from its environment.
         argv += [f"--build-arg={name}" for name in given]
-        for number, (name, value) in enumerate(spec.secrets.items()):
-            path = scratch / f"secret-{number}"
-            path.touch(mode=0o600)
-            path.write_text(value)
-            argv.append(f"--secret=id={name},src={path}")
+        for number, name in enumerate(spec.secrets):
+            argv.append(f"--secret=id={name},src={scratch / f'secret-{number}'}")
         if spec.no_cache:
             argv.append("--no-cache")
         if group := build_group(config):
