@@ -18,6 +18,10 @@ from apps.engine.connect import get_engine
 from apps.projects.models import App, Project
 from apps.storage.planning import Entry, Inventory, Plan, plan_cleanup
 
+HALF = r"(\d+)(?:-\d+)?\.output\.log\.\d+\.(?:all|new)"
+"""What `deployments.archive` writes beside its place."""
+HALF_SECONDS = 86_400.0
+"""Whoever writes one is long done by then."""
 BLOCK = 512
 """What `st_blocks` counts in, whatever the filesystem's own blocks are."""
 
@@ -35,6 +39,7 @@ def take_inventory() -> Inventory:
     checkouts = list(_numbered(root / "builds", r"(\d+)"))
     mirrors = list(_numbered(root / "repos", r"(\d+)"))
     logs = list(_numbered(root / "logs", r"(\d+)(?:\.log|(?:-\d+)?\.output\.log\.gz)"))
+    halves = [one for one in _numbered(root / "logs", HALF) if _is_forsaken(root / one.path)]
     deployments = dict(Deployment.objects.order_by().values_list("pk", "status"))
     apps = App.objects.order_by().values_list("pk", "project__slug", "slug")
     return Inventory(
@@ -45,6 +50,7 @@ def take_inventory() -> Inventory:
         checkouts=checkouts,
         mirrors=mirrors,
         logs=logs,
+        halves=halves,
         database=_database_size(),
         apps={pk: f"{project}/{app}" for pk, project, app in apps},
         deployments=deployments,
@@ -87,6 +93,13 @@ def _numbered(folder: Path, pattern: str) -> Iterator[Entry]:
     for name in names:
         if match := re.fullmatch(pattern, name):
             yield Entry(f"{folder.name}/{name}", int(match[1]), size_of(folder / name))
+
+
+def _is_forsaken(path: Path) -> bool:
+    try:
+        return time.time() - path.lstat().st_mtime > HALF_SECONDS
+    except OSError:
+        return False
 
 
 def _database_size() -> int:

@@ -50,6 +50,8 @@ class Inventory:
     checkouts: Sequence[Entry] = ()
     mirrors: Sequence[Entry] = ()
     logs: Sequence[Entry] = ()
+    halves: Sequence[Entry] = ()
+    """Of logs, written by a Mist that was killed."""
     database: int = 0
     """Bytes of the database's files; 0 where it is elsewhere."""
     apps: Mapping[int, str] = field(default_factory=dict)
@@ -245,6 +247,8 @@ def _files(found: Inventory) -> Iterator[Removal]:
     for entry in found.logs:
         if entry.pk not in found.deployments:
             yield _file(Kind.LOG, entry, "its deployment is deleted")
+    for entry in found.halves:
+        yield _file(Kind.LOG, entry, "half-written when Mist was killed")
 
 
 def _file(kind: Kind, entry: Entry, reason: str) -> Removal:

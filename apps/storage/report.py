@@ -37,7 +37,7 @@ def report(found: Inventory, plan: Plan) -> dict[str, Any]:
         "files": {
             "checkouts": _entries(found.checkouts),
             "mirrors": _entries(found.mirrors),
-            "logs": _entries(found.logs),
+            "logs": _entries([*found.logs, *found.halves]),
             "database": found.database,
         },
         "removals": [_removal(removal) for removal in plan.removals[:REMOVALS_MAX]],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
 from io import StringIO
 from pathlib import Path
 
@@ -86,6 +87,18 @@ def test_it_removes_what_nothing_needs_and_nothing_else(
     files = 12 * 1024  # At the least: three files of a block each.
     assert row.freed >= 20 * MB + 30 * MB + cache + files
     assert "nothing" in run() and "There is nothing to clean up." in run("--dry-run")
+
+
+def test_half_an_output_that_a_killed_mist_has_left_goes(
+    fake: FakeEngine, web: App, data_dir: Path
+) -> None:
+    done = deploy(web)
+    old, new = (data_dir / f"logs/{done.pk}.output.log.{pid}.all" for pid in (4711, 4712))
+    for path in (old, new):
+        path.write_text("text")
+    os.utime(old, (0.0, 0.0))
+    assert "Removed: 1 log." in run()
+    assert new.exists() and not old.exists()
 
 
 def test_an_image_that_is_built_and_not_recorded_yet_stays(fake: FakeEngine, web: App) -> None:
