@@ -243,7 +243,8 @@ def go_live(
     deployment: Deployment, *, observed: str = App.Observed.RUNNING, **fields: Any
 ) -> Deployment | None:
     """Retire the live deployment of the app and put this one in its place, in one transaction with
-    the app's own state: it shall run, and does what was `observed`.
+    the app's own state: it does what was `observed`, and shall run, unless somebody has stopped it
+    since the work began.
 
     Returns the one that was live before. Raises `Overtaken`, and `Cancelled` when a person was told
     that it ends: `cancel` writes to the same row, so one of them sees what the other did.
@@ -264,10 +265,13 @@ def go_live(
             move(before, Status.RETIRED)
         move(deployment, Status.LIVE, **fields)
         state = {"observed": observed, "observed_detail": ""}
-        if not wishes_waited:
+        if deployment.app.wanted == App.Wanted.STOPPED and not wishes_waited:
+            # It was when the work began: deploying starts it.
             state["wanted"] = App.Wanted.RUNNING
-        # Else it ran when the work began: who has stopped it since still waits for that.
-        App.objects.filter(pk=deployment.app_id).update(**state)
+        mine = App.objects.filter(pk=deployment.app_id)
+        mine.update(**state)
+        # Who has stopped it since means this version too.
+        mine.filter(wanted=App.Wanted.STOPPED).update(needs_apply=True, wishes=F("wishes") + 1)
     return before
 
 

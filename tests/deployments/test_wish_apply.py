@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from apps.deployments import observation, reconciliation
+from apps.deployments.models import Status
 from apps.deployments.services import app_restart, app_stop
 from apps.engine.data import ContainerStatus
 from apps.engine.errors import EngineUnavailable, StartFailed
@@ -100,3 +101,22 @@ def test_two_workers_do_not_carry_out_the_same_wish(fake: FakeEngine, web: App) 
     fake.calls.clear()
     reconciliation.apply_wishes()
     assert [step for _, step, _ in fake.calls if step in ("stop", "resume")] == ["stop", "resume"]
+
+
+def test_a_stop_that_is_asked_for_while_a_new_version_comes_holds_for_that_one(
+    fake: FakeEngine, web: App
+) -> None:
+    deploy(web)
+
+    def stop() -> None:
+        app_stop(app=web)
+        reconciliation.apply_wishes()
+
+    fake.containers.fail("build", stop)
+    second = deploy(web)
+    web.refresh_from_db()
+    assert (second.status, web.wanted) == (Status.LIVE, App.Wanted.STOPPED)
+    reconciliation.apply_wishes()
+    web.refresh_from_db()
+    assert fake.containers.all[second.container_id].status is ContainerStatus.EXITED
+    assert (web.observed, web.needs_apply) == (App.Observed.STOPPED, False)
