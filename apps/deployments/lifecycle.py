@@ -157,9 +157,13 @@ def heartbeat(deployment: Deployment) -> bool:
 
 
 def take_over(deployment: Deployment, *, owner: str) -> None:
-    """Become the owner of a deployment whose owner died. Raises `Overtaken`."""
+    """Become the owner of a deployment whose owner died, unless that one was heard of since.
+    Raises `Overtaken`."""
     changed = Deployment.objects.filter(
-        pk=deployment.pk, owner=deployment.owner, status=deployment.status
+        pk=deployment.pk,
+        owner=deployment.owner,
+        status=deployment.status,
+        heartbeat_at=deployment.heartbeat_at,
     ).update(owner=owner, heartbeat_at=timezone.now())
     if not changed:
         raise Overtaken(f"{deployment} was taken over by somebody else.")

@@ -20,21 +20,20 @@ from django.utils import timezone
 from apps.deployments import events, lifecycle, planning, repair, stop_first
 from apps.deployments.archive import forget_output, keep_output
 from apps.deployments.ending import wish_lock
-from apps.deployments.lifecycle import Overtaken
 from apps.deployments.logs import log_path
 from apps.deployments.models import RUNNING, UNFINISHED, Deployment, Status
-from apps.deployments.observation import containers_of, hold_repairs, observe_all, observe_app
-from apps.deployments.pipeline import go_on_rolling, resume_switch, retire
-from apps.deployments.selectors import abandoned, live_deployment, unretired_apps
+from apps.deployments.observation import hold_repairs, observe_all, observe_app
+from apps.deployments.pipeline import go_on_rolling, retire
+from apps.deployments.recovery import recover_abandoned
+from apps.deployments.selectors import live_deployment, unretired_apps
 from apps.deployments.traffic import (
     finish_moves,
     publish_routes,
     route_lock,
-    take_back_routes,
 )
 from apps.domains.planning import router_name
 from apps.engine.connect import get_engine
-from apps.engine.data import Container, ContainerStatus
+from apps.engine.data import Container
 from apps.engine.deadline import Deadline
 from apps.engine.errors import EngineError, EngineUnavailable, StartFailed
 from apps.engine.locks import try_file_lock
@@ -71,53 +70,6 @@ def reconcile(
     except DatabaseError as error:
         # Locked, or its disk is full: the next round finds the same.
         logger.warning("Reconciliation: %s", error)
-
-
-def recover_abandoned(
-    *,
-    owner: str,
-    alone: bool,
-    busy: Collection[int] = frozenset(),
-    retire: Callable[[Deployment], None] = retire,
-    roll: Callable[[Deployment], None] = go_on_rolling,
-) -> int:
-    """Give work whose owner died back to the queue, or finish it where traffic was moving. `busy`
-    are deployments that this process works on; `retire` follows a switch that was finished, and
-    `roll` goes on where containers are replaced one by one.
-
-    Returns how many were taken up.
-    """
-    taken = 0
-    for deployment in abandoned(owner=owner, alone=alone, busy=busy):
-        try:
-            lifecycle.take_over(deployment, owner=owner)
-            if deployment.is_rolling and deployment.image:
-                roll(deployment)
-            elif deployment.status == Status.SWITCHING and _traffic_may_have_moved(deployment):
-                if resume_switch(deployment):
-                    retire(deployment)
-            else:
-                if deployment.status == Status.SWITCHING:
-                    # The route may lead to what is swept away now.
-                    take_back_routes(deployment.app)
-                _sweep(deployment)
-                had_gap = deployment.gap_began_at is not None
-                if had_gap:
-                    stop_first.recover(deployment)
-                lifecycle.queue_again(deployment)
-                if had_gap:
-                    publish_routes(deployment.app)
-            taken += 1
-        except Overtaken as error:
-            logger.warning("Recovery of deployment %s: %s", deployment.pk, error)
-        except EngineError as error:
-            logger.warning("Recovery of deployment %s: %s", deployment.pk, error)
-            lifecycle.give_back(deployment)
-        except Exception:
-            # The next round tries it again; the other ones must not wait for it.
-            logger.exception("Recovery of deployment %s failed inside Mist", deployment.pk)
-            lifecycle.give_back(deployment)
-    return taken
 
 
 def sweep_commands() -> None:
@@ -263,25 +215,6 @@ def remove_app(app: App) -> bool:
 
 
 # ----------------------------------------------------------------------------------------- parts
-
-
-def _traffic_may_have_moved(deployment: Deployment) -> bool:
-    return all(
-        container is not None and container.status is ContainerStatus.RUNNING
-        for container in containers_of(deployment)
-    )
-
-
-def _sweep(deployment: Deployment) -> None:
-    """What a half-made deployment leaves behind when its worker is killed."""
-    engine = get_engine()
-    for container in engine.containers.list(labels=planning.deployment_labels(deployment)):
-        engine.containers.remove(container.id)
-    if deployment.source_id is None:
-        # It is built again, or never: a person may cancel it while it waits.
-        engine.containers.remove_image(planning.image_name(deployment))
-    builds = Path(settings.MIST_DATA_DIR) / "builds" / str(deployment.pk)
-    shutil.rmtree(builds, ignore_errors=True)
 
 
 def _has_been_over(pk: int, container: Container) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from apps.accounts.models import User
-from apps.deployments import lifecycle, observation, reconciliation
+from apps.deployments import lifecycle, observation, reconciliation, recovery
 from apps.deployments.logs import log_path
 from apps.deployments.models import Deployment, Status
 from apps.deployments.services import (
@@ -122,7 +122,7 @@ def test_work_of_a_killed_process_is_queued_again(
     deployment = deployment_request(app=web, requested_by=None)
     Deployment.objects.filter(pk=deployment.pk).update(status=status, owner="dead")
     (data_dir / "builds" / str(deployment.pk)).mkdir(parents=True)
-    assert reconciliation.recover_abandoned(owner="new", alone=True) == 1
+    assert recovery.recover_abandoned(owner="new", alone=True) == 1
     deployment.refresh_from_db()
     assert (deployment.status, deployment.owner) == (Status.QUEUED, "")
     assert not (data_dir / "builds" / str(deployment.pk)).exists()
@@ -134,7 +134,7 @@ def test_a_switch_of_a_killed_process_is_finished(fake: FakeEngine, web: App) ->
     # As a process leaves it that dies between the route file and the database.
     Deployment.objects.filter(pk=second.pk).update(status=Status.SWITCHING, owner="dead")
     Deployment.objects.filter(pk=first.pk).update(status=Status.LIVE)
-    assert reconciliation.recover_abandoned(owner="new", alone=True) == 1
+    assert recovery.recover_abandoned(owner="new", alone=True) == 1
     states = dict(Deployment.objects.values_list("pk", "status"))
     assert states == {first.pk: Status.RETIRED, second.pk: Status.LIVE}
 
@@ -142,4 +142,4 @@ def test_a_switch_of_a_killed_process_is_finished(fake: FakeEngine, web: App) ->
 def test_a_living_lease_is_respected_when_others_may_work(fake: FakeEngine, web: App) -> None:
     deployment_request(app=web, requested_by=None)
     assert lifecycle.claim(owner="other", limit=1) is not None
-    assert reconciliation.recover_abandoned(owner="new", alone=False) == 0
+    assert recovery.recover_abandoned(owner="new", alone=False) == 0

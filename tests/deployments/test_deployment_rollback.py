@@ -9,7 +9,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from apps.accounts.models import User
-from apps.deployments import pipeline, reconciliation
+from apps.deployments import pipeline, recovery
 from apps.deployments.models import Deployment, Status
 from apps.deployments.services import (
     NotKept,
@@ -158,7 +158,7 @@ def test_a_killed_rollback_keeps_its_image_and_goes_on(fake: FakeEngine, web: Ap
     claimed = claim_next()
     assert claimed is not None and claimed.status == Status.STARTING
     Deployment.objects.filter(pk=claimed.pk).update(owner="dead")
-    assert reconciliation.recover_abandoned(owner="new", alone=True) == 1
+    assert recovery.recover_abandoned(owner="new", alone=True) == 1
     again = claim_next()
     assert again is not None and again.image == first.image
     pipeline.run(again)

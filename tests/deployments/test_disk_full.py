@@ -8,7 +8,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from apps.deployments import pipeline, reconciliation
+from apps.deployments import pipeline, recovery
 from apps.deployments.logs import log_path, plain_text
 from apps.deployments.models import Deployment, Status
 from apps.deployments.services import deployment_request
@@ -92,7 +92,7 @@ def test_the_version_that_made_way_serves_again_after_a_kill(fake: FakeEngine, w
     first = deploy(web)
     mine = half_done(fake, web)
     fill_disk_for(mine)
-    assert reconciliation.recover_abandoned(owner="new", alone=True) == 1
+    assert recovery.recover_abandoned(owner="new", alone=True) == 1
     assert fake.containers.all[first.container_id].status is ContainerStatus.RUNNING
     assert serving(fake, web) == f"{first.service}@docker"
 

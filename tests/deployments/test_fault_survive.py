@@ -9,7 +9,7 @@ from channels.layers import channel_layers
 from django.db import OperationalError
 
 from apps.accounts.models import User
-from apps.deployments import events, lifecycle, pipeline, reconciliation
+from apps.deployments import events, lifecycle, pipeline, recovery
 from apps.deployments.models import Deployment, Status
 from apps.deployments.selectors import unretired
 from apps.deployments.services import deployment_rollback
@@ -56,7 +56,7 @@ def test_a_container_of_the_next_deployment_is_not_taken_for_an_old_one(
 def test_a_switch_that_cannot_be_finished_ends_with_a_reason(fake: FakeEngine, web: App) -> None:
     first, second = switching(web)
     fake.proxy.fail("write_routes", RuntimeError("a bug"))
-    assert reconciliation.recover_abandoned(owner="new", alone=True) == 1
+    assert recovery.recover_abandoned(owner="new", alone=True) == 1
     second.refresh_from_db()
     assert second.status == Status.FAILED and "Mist itself failed" in second.failure
     assert Deployment.objects.get(status=Status.LIVE) == first
@@ -71,7 +71,7 @@ def test_a_rollback_that_cannot_be_switched_to_keeps_the_image(fake: FakeEngine,
     pipeline.run(claimed)
     Deployment.objects.filter(pk=claimed.pk).update(status=Status.SWITCHING, owner="dead")
     fake.proxy.fail("write_routes", RuntimeError("a bug"))
-    assert reconciliation.recover_abandoned(owner="new", alone=True) == 1
+    assert recovery.recover_abandoned(owner="new", alone=True) == 1
     assert first.image in fake.containers.images
 
 
@@ -79,9 +79,9 @@ def test_what_could_not_be_recovered_is_tried_again(fake: FakeEngine, web: App) 
     waiting = deploy(web)
     Deployment.objects.filter(pk=waiting.pk).update(status=Status.BUILDING, owner="dead")
     fake.containers.fail("list", EngineUnavailable("The Docker engine does not answer."))
-    assert reconciliation.recover_abandoned(owner="new", alone=True) == 0
+    assert recovery.recover_abandoned(owner="new", alone=True) == 0
     # The same process asks again: what it took over is not held for good.
-    assert reconciliation.recover_abandoned(owner="new", alone=True) == 1
+    assert recovery.recover_abandoned(owner="new", alone=True) == 1
     waiting.refresh_from_db()
     assert waiting.status == Status.QUEUED
 
@@ -94,7 +94,7 @@ def test_what_cannot_be_recovered_holds_up_no_other(
     left = [deploy(web).pk, deploy(api).pk]
     Deployment.objects.filter(pk__in=left).update(status=Status.BUILDING, owner="dead")
     fake.containers.fail("list", RuntimeError("a bug"))
-    assert reconciliation.recover_abandoned(owner="new", alone=True) == 1
+    assert recovery.recover_abandoned(owner="new", alone=True) == 1
     states = Deployment.objects.filter(pk__in=left).values_list("status", "owner")
     assert sorted(states) == [(Status.BUILDING, ""), (Status.QUEUED, "")]
 
@@ -105,8 +105,8 @@ def test_work_that_this_process_is_at_is_not_taken_for_abandoned(
     waiting = deploy(web)
     Deployment.objects.filter(pk=waiting.pk).update(status=Status.BUILDING, owner="me")
     Deployment.objects.filter(pk=waiting.pk).update(heartbeat_at=None)
-    assert reconciliation.recover_abandoned(owner="me", alone=True, busy=[waiting.pk]) == 0
-    assert reconciliation.recover_abandoned(owner="me", alone=True) == 1
+    assert recovery.recover_abandoned(owner="me", alone=True, busy=[waiting.pk]) == 0
+    assert recovery.recover_abandoned(owner="me", alone=True) == 1
 
 
 def test_clean_up_that_meets_a_locked_database_leaves_the_new_version_live(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from apps.accounts.models import User
-from apps.deployments import reconciliation
+from apps.deployments import recovery
 from apps.deployments.models import Deployment, Status
 from apps.deployments.services import (
     deployment_cancel,
@@ -53,7 +53,7 @@ def test_a_cancel_counts_though_the_worker_died_before_it_heard(
     deployment_request(app=web, requested_by=None)
     claimed = claim_next()
     assert claimed is not None and deployment_cancel(deployment=claimed, by=alice)
-    assert reconciliation.recover_abandoned(owner="new", alone=True) == 1
+    assert recovery.recover_abandoned(owner="new", alone=True) == 1
     claimed.refresh_from_db()
     assert (claimed.status, claimed.cancelled_by) == (Status.CANCELLED, alice)
     assert claimed.finished_at is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from apps.accounts.models import User
-from apps.deployments import lifecycle, pipeline, reconciliation
+from apps.deployments import lifecycle, pipeline, reconciliation, recovery
 from apps.deployments.models import Deployment, Status
 from apps.deployments.services import app_delete, deployment_cancel, deployment_request
 from apps.deployments.tasks import claim_next
@@ -40,7 +40,7 @@ def test_an_image_of_a_build_that_is_begun_again_does_not_stay(fake: FakeEngine,
     fake.containers.fail("exposed_ports", lambda: lifecycle.release(owner=claimed.owner))
     pipeline.run(claimed)
     assert fake.containers.images
-    assert reconciliation.recover_abandoned(owner="new", alone=True) == 1
+    assert recovery.recover_abandoned(owner="new", alone=True) == 1
     assert deployment_cancel(deployment=claimed, by=None)
     assert fake.containers.images == {}
 

@@ -7,7 +7,7 @@ from django.test import Client
 from django.utils import timezone
 
 from apps.accounts.models import User
-from apps.deployments import lifecycle, observation, pipeline, planning, reconciliation
+from apps.deployments import lifecycle, observation, pipeline, planning, reconciliation, recovery
 from apps.deployments.logs import log_path, plain_text
 from apps.deployments.models import Deployment, Status
 from apps.deployments.release import CUT_OFF, TOO_LATE
@@ -130,7 +130,7 @@ def test_work_that_was_killed_in_the_release_is_swept_and_queued_again(
     pipeline.run(claimed)
     [left] = fake.containers.all.values()
     fake.containers.all = {left.id: left}
-    assert reconciliation.recover_abandoned(owner="new", alone=True) == 1
+    assert recovery.recover_abandoned(owner="new", alone=True) == 1
     requested.refresh_from_db()
     assert (requested.status, fake.containers.all) == (Status.QUEUED, {})
 

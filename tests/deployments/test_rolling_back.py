@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 from django.db import connection
 
-from apps.deployments import observation, pipeline, planning, reconciliation, work
+from apps.deployments import observation, pipeline, planning, reconciliation, recovery, work
 from apps.deployments.models import Deployment, Status
 from apps.deployments.services import (
     deployment_cancel,
@@ -175,7 +175,7 @@ def test_nobody_waits_for_an_old_one_to_end_when_mist_stops(fake: FakeEngine, th
     assert (second.status, second.owner, second.replaced) == (Status.SWITCHING, "", 1)
     has_ended.set()
     work.stopping.clear()
-    reconciliation.recover_abandoned(owner="another", alone=False)
+    recovery.recover_abandoned(owner="another", alone=False)
     done = Deployment.objects.get(pk=second.pk)
     assert (done.status, done.replicas) == (Status.LIVE, 3)
     seen.meet(3, 4)
@@ -236,7 +236,7 @@ def test_it_goes_on_after_mist_was_killed(
     second = killed_at(fake, three, number, step)
     assert second.is_rolling
     observation.observe_all()
-    reconciliation.recover_abandoned(owner="another", alone=True)
+    recovery.recover_abandoned(owner="another", alone=True)
     done = Deployment.objects.get(pk=second.pk)
     assert (done.status, done.failure) == (Status.LIVE, ""), log(done)
     seen.meet(3, 4)
@@ -250,7 +250,7 @@ def test_one_that_was_cancelled_and_killed_goes_back(
     first = deploy(three)
     second = killed_at(fake, three, 2, step)
     assert deployment_cancel(deployment=second, by=None)
-    reconciliation.recover_abandoned(owner="another", alone=True)
+    recovery.recover_abandoned(owner="another", alone=True)
     assert Deployment.objects.get(pk=second.pk).status == Status.CANCELLED
     at_rest(fake, first)
 
@@ -259,7 +259,7 @@ def test_a_way_back_that_was_killed_keeps_its_reason(fake: FakeEngine, three: Ap
     first = deploy(three)
     fail_at(fake, 2, "start", StartFailed("No room for it."))
     second = killed_at(fake, three, 1, "resume", back=True)
-    reconciliation.recover_abandoned(owner="another", alone=True)
+    recovery.recover_abandoned(owner="another", alone=True)
     second.refresh_from_db()
     assert (second.status, second.failure) == (Status.FAILED, "No room for it.")
     at_rest(fake, first)
@@ -273,7 +273,7 @@ def test_when_mist_stops_all_stays_and_goes_on_later(fake: FakeEngine, three: Ap
     assert (second.status, second.owner, second.replaced) == (Status.SWITCHING, "", 1)
     assert len(reached(fake, three)) == 3 and "goes on when it is back" in log(second)
     work.stopping.clear()
-    reconciliation.recover_abandoned(owner="another", alone=False)
+    recovery.recover_abandoned(owner="another", alone=False)
     done = Deployment.objects.get(pk=second.pk)
     assert (done.status, done.replicas) == (Status.LIVE, 3)
     seen.meet(3, 4)

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from apps.deployments import lifecycle, pipeline, reconciliation
+from apps.deployments import lifecycle, pipeline, reconciliation, recovery
 from apps.deployments.checking import check
 from apps.deployments.cloning import clone
 from apps.deployments.ending import wish_lock
@@ -266,7 +266,7 @@ def test_the_old_one_is_started_again_after_mist_was_killed(
         half_done(fake, held)
     claimed = Deployment.objects.get(number=2)
     assert claimed.gap_began_at is not None
-    reconciliation.recover_abandoned(owner="another", alone=True)
+    recovery.recover_abandoned(owner="another", alone=True)
     claimed.refresh_from_db()
     assert claimed.status == Status.QUEUED and claimed.gap_began_at is None
     assert running(fake) == [first.container_name]
@@ -283,7 +283,7 @@ def test_a_switch_that_is_finished_after_a_kill_has_its_gap(fake: FakeEngine, he
     deploy(held)
     claimed = half_done(fake, held)
     lifecycle.move(claimed, Status.SWITCHING)
-    reconciliation.recover_abandoned(owner="another", alone=True)
+    recovery.recover_abandoned(owner="another", alone=True)
     done = Deployment.objects.get(pk=claimed.pk)
     assert done.status == Status.LIVE and done.gap_seconds is not None
     assert running(fake) == [done.container_name]
