@@ -10,6 +10,7 @@ from django.db.utils import Error as DatabaseError
 from django.utils import timezone
 
 from apps.accounts.models import User
+from apps.deployments.tasks import wake
 from apps.storage.cleaning import clean, cleaning_lock, cleanup_create, tell
 from apps.storage.models import CleanUp, Survey
 from apps.storage.selectors import unfinished_cleanup, waiting_cleanup
@@ -35,7 +36,7 @@ def cleanup_request(*, requested_by: User | None) -> CleanUp:
             row = waiting_cleanup() or cleanup_create(
                 trigger=CleanUp.Trigger.BUTTON, requested_by=requested_by
             )
-        transaction.on_commit(clean_up.delay)
+        transaction.on_commit(lambda: wake(clean_up))
         transaction.on_commit(tell)
     return row
 
@@ -67,5 +68,5 @@ def survey_request(known: Survey | None) -> bool:
     """Have the disk looked at unless what is known of it is fresh enough: whether it is asked."""
     if known is not None and timezone.now() - known.taken_at < STALE:
         return False
-    survey_storage.delay()
+    wake(survey_storage)
     return True

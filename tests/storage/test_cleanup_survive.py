@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.db import OperationalError, connection
+from django.test import Client
 from pytest_django import Settings
 
 from apps.accounts.models import User
@@ -91,3 +92,19 @@ def test_the_button_joins_one_that_is_at_work(fake: FakeEngine, alice: User) -> 
     living = CleanUp.objects.create(trigger=CleanUp.Trigger.BUTTON, status=CleanUp.Status.RUNNING)
     with cleaning.cleaning_lock():
         assert cleanup_request(requested_by=alice) == living
+
+
+def test_a_redis_that_is_gone_keeps_no_page_away(
+    fake: FakeEngine, alice: User, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone() -> None:
+        raise ConnectionError("Redis is gone")
+
+    for task in (tasks.clean_up, tasks.survey_storage):
+        monkeypatch.setattr(task, "delay", gone)
+    client.force_login(alice)
+    assert client.get("/storage/").status_code == 200
+    assert client.post("/storage/clean/").status_code == 302
+    # The schedule takes it up.
+    cleaning.tidy()
+    assert CleanUp.objects.get().status == CleanUp.Status.DONE
