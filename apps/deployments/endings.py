@@ -29,6 +29,8 @@ def begin_again(work: Work, error: Interrupted | EngineAway) -> None:
             _wait_for_the_engine(work, error)
         else:
             work.say("Mist stops: this deployment begins again when it is back")
+        if not _is_ours(work):
+            return
         work.begins_again = True
         work.undo.close()
         lifecycle.queue_again(deployment)
@@ -40,6 +42,21 @@ def begin_again(work: Work, error: Interrupted | EngineAway) -> None:
     except (Overtaken, DatabaseError) as problem:
         # Its lease runs out, and the recovery finds it.
         logger.warning("%s", problem)
+        work.undo.pop_all()
+
+
+def _is_ours(work: Work) -> bool:
+    """Whether nobody has taken the deployment over, as from a worker that was held up for long; if
+    not, nothing of it is undone: what carries its name is another's by now, and may be live."""
+    try:
+        # From here on nobody does: the lease is as new as can be.
+        ours = lifecycle.heartbeat(work.deployment)
+    except DatabaseError as problem:
+        logger.warning("%s is left to the recovery: %s", work.deployment, problem)
+        ours = False
+    if not ours:
+        work.undo.pop_all()
+    return ours
 
 
 def leave_for_later(work: Work) -> None:
@@ -75,6 +92,8 @@ def end_badly(work: Work, error: EngineError) -> None:
     deployment = work.deployment
     stage = deployment.status
     work.say(error.sentence)
+    if not _is_ours(work):
+        return
     try:
         if deployment.roll is not None and not isinstance(error, Cancelled):
             why = deployment.roll | {"why": work.hidden(error.sentence)[:500]}

@@ -8,12 +8,13 @@ import time
 import pytest
 from django.utils import timezone
 
-from apps.deployments import lifecycle, recovery, work
+from apps.deployments import lifecycle, pipeline, recovery, work
 from apps.deployments.lifecycle import Overtaken
 from apps.deployments.models import Deployment, Status
 from apps.deployments.selectors import abandoned
 from apps.deployments.services import deployment_request
 from apps.deployments.tasks import claim_next
+from apps.engine.errors import EngineAway, HealthCheckFailed
 from apps.engine.fake import FakeEngine
 from apps.projects.models import App
 from apps.projects.services import volume_add
@@ -58,3 +59,29 @@ def test_who_was_heard_of_since_is_not_dead(web: App) -> None:
     assert lifecycle.heartbeat(claimed)
     with pytest.raises(Overtaken):
         lifecycle.take_over(found, owner=claimed.owner)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [HealthCheckFailed("It ended."), EngineAway("It went away."), RuntimeError("a bug")],
+)
+def test_a_worker_that_was_held_up_takes_nothing_from_the_one_that_took_over(
+    fake: FakeEngine, web: App, error: Exception
+) -> None:
+    deployment_request(app=web, requested_by=None)
+    mine = claim_next()
+    assert mine is not None
+
+    def be_held_up_and_fail() -> None:
+        assert recovery.recover_abandoned(owner="other", alone=True) == 1
+        again = lifecycle.claim(owner="other", limit=1)
+        assert again is not None and again.pk == mine.pk
+        pipeline.run(again)
+        raise error
+
+    fake.proxy.fail("probe", be_held_up_and_fail)
+    pipeline.run(mine)
+    live = Deployment.objects.get(pk=mine.pk)
+    assert (live.status, live.failure) == (Status.LIVE, "")
+    assert list(fake.containers.all) == [live.container_id]
+    assert list(fake.containers.images) == [live.image]
