@@ -110,8 +110,8 @@ class BuildLog:
     def _append(self, stamp: str, line: bytes) -> None:
         self._stamp = stamp
         if self._missing:
-            many = "lines are" if self._missing > 1 else "line is"
-            said = f"{MIST}{self._missing} {many} missing here: the disk was full."
+            many = "1 line is" if self._missing == 1 else f"{self._missing} lines are"
+            said = f"{MIST}{many} missing here: the disk took no more."
             line = f"{stamp}{said}\n".encode() + line
         every = self._rest + line
         try:

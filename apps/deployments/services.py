@@ -69,8 +69,9 @@ def deployment_request(
         # Locked, so that no worker takes one in between.
         for waiting in _older(deployment).select_for_update():
             lifecycle.move(waiting, Status.SKIPPED, failure=f"#{deployment.number} took its place.")
-            deployment.no_cache |= waiting.no_cache and wished is None
-        deployment.save(update_fields=["no_cache"])
+            if waiting.no_cache and wished is None and not deployment.no_cache:
+                deployment.no_cache = True
+                deployment.save(update_fields=["no_cache"])
         record(action, deployment, after=facts(deployment, *_OF_REQUEST))
         if trigger in PUSHED and app.on_push == OnPush.CANCEL:
             _cancel_at_work(deployment)

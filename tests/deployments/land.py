@@ -34,9 +34,13 @@ from apps.engine.errors import (
     SwitchFailed,
 )
 from apps.engine.fake import make_engine
-from apps.projects.models import App, EnvironmentVariable, Project
-from apps.projects.services import app_create, project_create, variables_save
+from apps.projects.models import App, EnvironmentVariable, Project, Volume
+from apps.projects.services import app_create, project_create, variables_save, volume_add
+from apps.storage.cleaning import clean_waiting
+from apps.storage.models import CleanUp, Survey
+from apps.storage.services import cleanup_request
 from tests.deployments import laws
+from tests.deployments.laws_at_rest import broken_at_rest
 from tests.deployments.processes import Job, Process, Scheduler, under_control
 
 BEGIN = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
@@ -88,10 +92,10 @@ class Land:
             running = ContainerStatus.RUNNING
             self.fake.containers.all[name] = Container(name, name, running, labels)
 
-    def populate(self, *, split: bool, lived: int, replicas: int = 1) -> None:
-        """One process, or two workers; an app, of so many containers, that was deployed some
-        times."""
-        self.replicas = replicas
+    def populate(self, *, split: bool, lived: int, replicas: int = 1, holds: bool = False) -> None:
+        """One process, or two workers; an app, of so many containers and perhaps with a volume,
+        that was deployed some times."""
+        self.replicas, self.holds = replicas, holds
         self.settings.REDIS_URL = "redis://localhost" if split else ""
         self.processes = [self.born() for _ in range(2 if split else 1)]
         self.make_app("web")
@@ -112,11 +116,11 @@ class Land:
             if not problems:
                 break
             self.wait(65)
-            for name in ("run", "reconcile", "wishes"):
+            for name in ("run", "reconcile", "wishes", "clean"):
                 for process in self.processes:
                     self.finish_all(self.start(process, name))
             self.fake.proxy.take_up()
-            problems = list(laws.broken_at_rest(self.fake, self.known))
+            problems = list(broken_at_rest(self.fake, self.known))
         self.hold(problems)
 
     # ------------------------------------------------------------------------------- what is held
@@ -144,6 +148,7 @@ class Land:
             "wishes": tasks.apply_wishes,
             "reconcile": tasks.reconcile_deployments,
             "watch": _watch,
+            "clean": _clean,
         }
         return self.scheduler.begin(process, name, work[name])
 
@@ -181,7 +186,7 @@ class Land:
     # ------------------------------------------------------------------------- people and faults
 
     def make_app(self, slug: str) -> None:
-        app_create(
+        app = app_create(
             project=self.project,
             slug=slug,
             repository="https://git.example.com/shop/web.git",
@@ -189,6 +194,9 @@ class Land:
             port=8000,
             replicas=self.replicas,
         )
+        if self.holds:
+            self.known.holding.add(app.pk)
+            volume_add(app=app, name="data", path="/data", created_by=None)
 
     def apps(self) -> list[App]:
         found = App.objects.filter(deleted_at=None).select_related("project")
@@ -206,7 +214,9 @@ class Land:
             return
         ref = "next" if what == "next" else "main"
         commit = self.fake.git.commit(what, branch=ref)
-        deployment_request(app=app, requested_by=None, ref=ref)
+        kinds = Deployment.Trigger
+        trigger, sha = (kinds.WEBHOOK, commit.sha) if what == "push" else (kinds.MANUAL, "")
+        deployment_request(app=app, requested_by=None, ref=ref, trigger=trigger, commit=sha)
         if what == "sick":
             self.known.sick.add(commit.sha)
 
@@ -271,10 +281,19 @@ def _watch() -> None:
         tasks.apply_wishes()
 
 
+def _clean() -> None:
+    """What the button on the page about the disk does."""
+    cleanup_request(requested_by=None)
+    clean_waiting()
+
+
 def _empty() -> None:
     """No project, app or deployment is left: a few statements, where a flush takes every table."""
     with connection.cursor() as cursor:
-        for model in (Domain, EnvironmentVariable, EngineState, Deployment, App, Project):
+        for model in (
+            *(CleanUp, Survey, Domain, EnvironmentVariable, EngineState),
+            *(Volume, Deployment, App, Project),
+        ):
             cursor.execute(f"DELETE FROM {model._meta.db_table}")
         cursor.execute("DELETE FROM sqlite_sequence WHERE name LIKE 'deployments_%'")
         cursor.execute("DELETE FROM sqlite_sequence WHERE name LIKE 'projects_%'")

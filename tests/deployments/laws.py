@@ -1,4 +1,4 @@
-"""What is always true of Mist, and what is true once everything has settled.
+"""What is always true of Mist. `laws_at_rest` says what is once everything has settled.
 
 Everything is compared with the rows and the fake engine as they are; nothing asks Mist's own code
 whether Mist is right.
@@ -7,24 +7,18 @@ whether Mist is right.
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.db import connection
 
 from apps.accounts.models import User
 from apps.deployments import selectors, stages
-from apps.deployments.logs import log_path
-from apps.deployments.models import RUNNING, UNFINISHED, Deployment, Status
-from apps.domains.planning import routes_file
+from apps.deployments.models import RUNNING, Deployment
 from apps.engine.data import Container, ContainerStatus
 from apps.engine.fake import FakeEngine
-from apps.engine.locks import try_file_lock
 from apps.projects.models import App
 from apps.projects.selectors import apps_visible_to
 
@@ -41,11 +35,21 @@ _OVER = (
     " WHERE status IN ('retired', 'failed', 'cancelled', 'skipped')"
 )
 
+_PINNED = (
+    f"SELECT id, image FROM {Deployment._meta.db_table} WHERE is_pinned AND status = 'retired'"
+)
+_DOOMED = (
+    f"SELECT id FROM {Deployment._meta.db_table}"
+    " WHERE status = 'queued' AND cancel_requested_at IS NOT NULL"
+)
+
 
 @dataclass
 class Known:
     """What the test did, as far as it excuses something."""
 
+    holding: set[int] = field(default_factory=set)
+    """Apps with a volume."""
     excused: set[int] = field(default_factory=set)
     """Apps whose traffic was interrupted on purpose or from outside."""
     lost_images: set[str] = field(default_factory=set)
@@ -69,6 +73,8 @@ def broken_now(fake: FakeEngine, known: Known) -> Iterator[str]:
         count = 1 + len(json.loads(others))
         lives[pk] = lives.get(pk, 0) + 1
         stops = wanted != App.Wanted.RUNNING or restart or deleted is not None
+        # Its versions end before the next one starts.
+        stops = stops or pk in known.holding
         lost = image not in fake.containers.images and image not in known.lost_images
         if lost and deleted is None:
             yield f"the image of the live deployment {live} is gone"
@@ -93,6 +99,11 @@ def broken_now(fake: FakeEngine, known: Known) -> Iterator[str]:
     ):
         if count > 1:
             yield f"app {pk} is deployed {count} times at once"
+    for pk, image in _ask(_PINNED):
+        if image not in fake.containers.images and image not in known.lost_images:
+            yield f"the image of {pk} is gone, and it is pinned"
+    for (pk,) in _ask(_DOOMED):
+        yield f"deployment {pk} waits and was cancelled"
     if known.cancelled:
         which = ", ".join(map(str, known.cancelled))
         for (pk,) in _ask(
@@ -104,14 +115,6 @@ def broken_now(fake: FakeEngine, known: Known) -> Iterator[str]:
         found = fake.containers.all.get(name)
         if found is None or found.labels != labels or found.status != ContainerStatus.RUNNING:
             yield f"a container that is not Mist's was touched: {name}"
-
-
-def broken_at_rest(fake: FakeEngine, known: Known) -> Iterator[str]:
-    """What must not be so when nothing is asked for, nothing fails and nobody is at work."""
-    yield from _unfinished()
-    yield from _ends(known)
-    yield from _running(fake, known)
-    yield from _left_over(fake, known)
 
 
 def read_pages(user: User) -> None:
@@ -188,112 +191,3 @@ def _crowd(fake: FakeEngine, app: int, usual: int) -> Iterator[str]:
     mine = [c.name for c in running if c.name in mine and c.labels["mist.deployment"] not in over]
     if usual > 1 and len(mine) > usual + 1:
         yield f"{len(mine)} containers of app {app} run: {mine}"
-
-
-def _unfinished() -> Iterator[str]:
-    for row in Deployment.objects.filter(status__in=UNFINISHED):
-        yield f"deployment {row.pk} is still {row.status}"
-    for app in App.objects.filter(needs_apply=True):
-        yield f"what was asked of app {app.pk} is not done"
-    for app in App.objects.exclude(deleted_at=None):
-        yield f"app {app.pk} is still being deleted"
-
-
-def _ends(known: Known) -> Iterator[str]:
-    for row in Deployment.objects.exclude(status__in=UNFINISHED):
-        if row.status == Status.FAILED and not _is_true(row, known):
-            yield f"deployment {row.pk} failed, it says: {row.failure!r}"
-        if row.status == Status.CANCELLED and row.cancel_requested_at is None:
-            yield f"deployment {row.pk} was cancelled by nobody"
-        if row.status == Status.SKIPPED and not row.failure:
-            yield f"deployment {row.pk} was skipped for no reason"
-        # Its worker may have died before it heard of that, and a newer one have taken its place.
-        over = (Status.CANCELLED, Status.FAILED, Status.SKIPPED)
-        if row.pk in known.cancelled and row.status not in over:
-            yield f"deployment {row.pk} was cancelled and is {row.status}"
-        if row.finished_at is None:
-            yield f"deployment {row.pk} is {row.status} and has no end"
-        if row.started_at is not None and not log_path(row.pk).is_file():
-            yield f"deployment {row.pk} has no log"
-
-
-def _is_true(row: Deployment, known: Known) -> bool:
-    if row.failure in known.sentences:
-        return True
-    if row.failure.startswith("The health check") and row.commit in known.sick:
-        return True
-    # What was done to the engine by hand may show in many words, Mist's own mistakes may not.
-    return known.disturbed and bool(row.failure) and not row.failure.startswith("Mist itself")
-
-
-def _running(fake: FakeEngine, known: Known) -> Iterator[str]:
-    ours = [c for c in fake.containers.all.values() if c.name not in STRANGERS]
-    expected: set[str] = set()
-    for app in App.objects.select_related("project"):
-        live = Deployment.objects.filter(app=app, status=Status.LIVE).first()
-        wanted = None
-        if live is not None:
-            wanted = routes_file(app, service=live.service, containers=live.replicas)
-        for where, routes in (("file", fake.proxy.routes), ("traffic", fake.proxy.leads)):
-            if routes.get(str(app.pk)) != wanted:
-                yield f"the {where} of app {app.pk} is not that of {live}"
-        if live is None:
-            yield from [f"{app} is {app.observed}"] if app.observed != App.Observed.NONE else []
-            continue
-        expected.update(live.container_ids)
-        if len(live.container_ids) != app.replicas:
-            yield f"{live} has {len(live.container_ids)} containers"
-        for one in live.container_ids:
-            yield from _as_wanted(app, live, fake.containers.all.get(one), known)
-    yield from (f"left over: container {c.name}" for c in ours if c.id not in expected)
-
-
-def _as_wanted(
-    app: App, live: Deployment, container: Container | None, known: Known
-) -> Iterator[str]:
-    status = container.status if container else None
-    if app.wanted == App.Wanted.STOPPED:
-        if status not in (None, ContainerStatus.EXITED):
-            yield f"{app} shall be stopped and is {status}"
-        elif app.observed != App.Observed.STOPPED:
-            yield f"{app} is stopped and called {app.observed}"
-        return
-    if known.paused & set(live.container_ids):
-        # It stays so until whoever paused it takes that back, and the app says so.
-        return
-    if live.image in known.lost_images and container is None:
-        # Built again once, which may fail: then the app says so.
-        if not Deployment.objects.filter(app=app, trigger=Deployment.Trigger.REPAIR).exists():
-            yield f"{app} lost its image and is not built again"
-        return
-    if container is None or status is not ContainerStatus.RUNNING or not container.addresses:
-        yield f"{app} shall run and is {status}"
-    elif app.observed != App.Observed.RUNNING:
-        yield f"{app} runs and is called {app.observed}, {app.observed_detail!r}"
-
-
-def _left_over(fake: FakeEngine, known: Known) -> Iterator[str]:
-    folder = Path(settings.MIST_DATA_DIR)
-    apps = {str(pk) for pk in App.objects.values_list("pk", flat=True)}
-    rows = Deployment.objects.exclude(image="")
-    named = set(rows.values_list("image", flat=True))
-    for image in set(fake.containers.images) - named:
-        yield f"left over: image {image}"
-    # A rollback that did not go live names the image of another.
-    lived = rows.filter(status__in=(Status.LIVE, Status.RETIRED))
-    kept = set(lived.values_list("image", flat=True))
-    for image in kept - set(fake.containers.images) - known.lost_images:
-        yield f"an image is kept that is not there: {image}"
-    for path in (folder / "builds").glob("*"):
-        yield f"left over: checkout {path.name}"
-    for app in set(fake.proxy.routes) - apps:
-        yield f"left over: routes of app {app}"
-    if not apps and fake.containers.networks:
-        yield "left over: a network"
-    for path in (folder / "locks").glob("*"):
-        with try_file_lock(path) as held:
-            if not held:
-                yield f"left over: lock {path.name}"
-    for path in (folder / "logs").glob("*"):
-        if not Deployment.objects.filter(pk=int(re.split("[.-]", path.name)[0])).exists():
-            yield f"left over: {path.name}"

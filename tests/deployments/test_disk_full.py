@@ -105,6 +105,6 @@ def test_the_log_says_how_many_lines_are_missing(tmp_path: Path) -> None:
     assert [line.split(" ", 2)[-1].strip() for line in lines] == [
         "one",
         "two",
-        "2 lines are missing here: the disk was full.",
+        "2 lines are missing here: the disk took no more.",
         "five",
     ]

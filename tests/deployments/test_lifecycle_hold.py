@@ -37,6 +37,8 @@ from apps.deployments.services import (
 )
 from apps.domains.services import domain_add
 from apps.engine.data import ContainerStatus
+from apps.projects.models import App
+from apps.projects.source_models import OnPush
 from tests.deployments import laws
 from tests.deployments.land import NOON, Land
 from tests.deployments.processes import Job
@@ -45,7 +47,7 @@ EXAMPLES = {"deep": 100}
 QUICK = 6
 POINTS = st.integers(1, 50)
 TIMES = st.sampled_from([1, 1, 1, 2])
-NAMES = st.sampled_from(["run", "run", "run", "run", "reconcile", "wishes", "watch"])
+NAMES = st.sampled_from(["run", "run", "run", "run", "reconcile", "wishes", "watch", "clean"])
 STOPS = st.sampled_from(
     [
         *("fetch", "checkout done", "build", "build done", "build done", "start", "start done"),
@@ -67,10 +69,13 @@ class Mist(RuleBasedStateMachine, Land):
         self.set_up()
 
     @initialize(
-        split=st.booleans(), lived=st.sampled_from([2, 1, 0]), replicas=st.sampled_from([1, 2, 3])
+        split=st.booleans(),
+        lived=st.sampled_from([2, 1, 0]),
+        replicas=st.sampled_from([1, 2, 3]),
+        holds=st.sampled_from([False, False, True]),
     )
-    def begin(self, split: bool, lived: int, replicas: int) -> None:
-        self.populate(split=split, lived=lived, replicas=replicas)
+    def begin(self, split: bool, lived: int, replicas: int, holds: bool) -> None:
+        self.populate(split=split, lived=lived, replicas=replicas, holds=holds)
 
     def teardown(self) -> None:
         note("Nothing fails any more")
@@ -106,7 +111,7 @@ class Mist(RuleBasedStateMachine, Land):
 
     @rule(
         which=st.integers(0, 1),
-        what=st.sampled_from(["main", "next", "sick", "apply"]),
+        what=st.sampled_from(["main", "next", "sick", "apply", "push"]),
         points=POINTS,
     )
     def deploy(self, which: int, what: str, points: int) -> None:
@@ -149,7 +154,7 @@ class Mist(RuleBasedStateMachine, Land):
 
     @rule(
         which=st.integers(0, 1),
-        what=st.sampled_from(["host", "host", "host", "make", "make", "delete"]),
+        what=st.sampled_from(["host", "host", "host", "make", "make", "delete", "cancel", "more"]),
     )
     def change(self, which: int, what: str) -> None:
         app = self.app(which)
@@ -159,6 +164,10 @@ class Mist(RuleBasedStateMachine, Land):
                 self.make_app(f"app-{self.names}")
         elif app is not None and what == "delete":
             app_delete(app=app)
+        elif app is not None and what == "cancel":
+            App.objects.filter(pk=app.pk).update(on_push=OnPush.CANCEL)
+        elif app is not None and what == "more":
+            App.objects.filter(pk=app.pk).update(replicas=app.replicas % 3 + 1)
         elif app is not None:
             domain_add(app=app, host=f"n{self.names}.example.com", created_by=None)
 
