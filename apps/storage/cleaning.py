@@ -94,9 +94,9 @@ def clean(row: CleanUp) -> None:
     row.status = CleanUp.Status.RUNNING
     _tell_of(row, "status")
     try:
+        _forget_events()
         found = take_inventory()
         _carry_out(row, plan_now(found), found)
-        events_forget()
         row.status = CleanUp.Status.DONE
     except EngineError as error:
         row.status, row.problem = CleanUp.Status.FAILED, f"{error.sentence} {error.hint}".strip()
@@ -141,6 +141,13 @@ def tell() -> None:
 
 
 # ------------------------------------------------------------------------------------------ parts
+
+
+def _forget_events() -> None:
+    try:
+        events_forget()
+    except DatabaseError as error:
+        logger.warning("Old events are left to the next clean-up: %s", error)
 
 
 def _carry_out(row: CleanUp, plan: Plan, found: Inventory) -> None:
