@@ -8,7 +8,6 @@ from pathlib import Path
 
 from django.conf import settings
 
-from apps.deployments.work import Work
 from apps.engine.base import Containers
 from apps.engine.data import Container
 from apps.engine.deadline import Deadline
@@ -25,29 +24,31 @@ def wish_lock(app: App) -> Path:
     return Path(settings.MIST_DATA_DIR) / "locks" / f"apply-{app.pk}"
 
 
-def end(work: Work, found: Sequence[Container], *, seconds: int) -> None:
-    """End these containers, one after the other, each with its stop signal and so many seconds of
-    grace. Raises `Cancelled` and `Interrupted` a moment later than told at most: then
-    `work.ending` goes on with it. Raises `EngineUnavailable`."""
-    work.ending = ending = Ending(work, found, seconds)
-    ending.start()
-    ending.wait(work.deadline(None, "Stopping"))
+class Ending:
+    """Containers on their way out, beside the work: grace times may be long, so whoever waits can
+    turn away. Until they are over no wish of the app is carried out; then one that was left waiting
+    (`stop_first.want_back`) starts them again."""
 
-
-class Ending(threading.Thread):
-    """Grace times may be long, so whoever waits can turn away. Until they are over no wish of the
-    app is carried out; then one that was left waiting (`stop_first.want_back`) starts them
-    again."""
-
-    def __init__(self, work: Work, found: Sequence[Container], seconds: int) -> None:
-        super().__init__(name=f"ending-{work.app.pk}", daemon=True)
-        self._containers: Containers = work.engine.containers
+    def __init__(
+        self, app: App, containers: Containers, found: Sequence[Container], *, seconds: int
+    ) -> None:
+        """One after the other, each with its stop signal and so many seconds of grace."""
+        self._thread = threading.Thread(target=self._end, name=f"ending-{app.pk}", daemon=True)
+        self._containers = containers
         self._seconds = seconds
         self._ids = [container.id for container in found]
-        self._lock = wish_lock(work.app)
+        self._lock = wish_lock(app)
         self._problem: BaseException | None = None
 
-    def run(self) -> None:
+    def start(self) -> None:
+        self._thread.start()
+
+    def join(self, seconds: float) -> bool:
+        """Whether they have ended, so many seconds later at most."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def _end(self) -> None:
         try:
             with file_lock(self._lock):
                 for one in self._ids:
@@ -59,9 +60,8 @@ class Ending(threading.Thread):
         """Return when they have ended. Raises what `stop` and the deadline raise; then a moment
         later at most, for most apps end at once."""
         try:
-            while self.is_alive():
+            while not self.join(LOOK_SECONDS):
                 deadline.check()
-                self.join(LOOK_SECONDS)
         except BaseException:
             self.join(END_SECONDS)
             raise

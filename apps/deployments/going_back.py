@@ -85,12 +85,11 @@ def _see_the_other_mists_steps_done(work: Work, live: Deployment) -> None:
 def _see_it_ended(work: Work) -> None:
     """What was asked to end cannot be asked to stay: only when its grace time is over, it runs
     again. Nobody visits it meanwhile, and there is no room for another one."""
-    if work.ending is None or not work.ending.is_alive():
+    if work.ending is None or work.ending.join(0):
         return
     work.say("What is ending is started again when it has ended")
-    while work.ending.is_alive():
+    while not work.ending.join(LOOK_SECONDS):
         check_stopping()
-        work.ending.join(LOOK_SECONDS)
 
 
 def _bring_up(work: Work, live: Deployment, number: int) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from apps.deployments import condition, lifecycle, planning
 from apps.deployments.checking import look_at, see_that_it_lives
-from apps.deployments.ending import end, wish_lock
+from apps.deployments.ending import wish_lock
 from apps.deployments.going_back import undo_by_going_back
 from apps.deployments.models import Deployment, Status
 from apps.deployments.rolls import UP, old_to_keep, one_by_one, serve
@@ -138,7 +138,7 @@ def _end_those_left_out(work: Work, live: Deployment) -> None:
         drain(work, live, container, cancel=cancel)
         cancel.check()
         work.say(f"Stopping container {number} of #{live.number}")
-        end(work, [container], seconds=planning.stop_seconds(live.app))
+        work.end([container], seconds=planning.stop_seconds(live.app))
 
 
 def _is_up(work: Work, container_id: str) -> bool:

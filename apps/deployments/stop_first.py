@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from apps.deployments import changes, lifecycle, planning
 from apps.deployments.checking import answers
-from apps.deployments.ending import end, wish_lock
+from apps.deployments.ending import wish_lock
 from apps.deployments.holdings import stops_first
 from apps.deployments.models import Deployment
 from apps.deployments.selectors import in_gap, live_deployment_of, rolling_deployment
@@ -65,7 +65,7 @@ def make_way(work: Work) -> None:
     for container in running:
         _drain(work, container)
     began = time.monotonic()
-    end(work, running, seconds=planning.stop_seconds(app))
+    work.end(running, seconds=planning.stop_seconds(app))
     work.say(f"What ran has ended after {time.monotonic() - began:.1f} s")
 
 
@@ -74,7 +74,7 @@ def bring_back(work: Work, live: Deployment) -> None:
     led to it. Where that fails the reconciliation goes on trying. Raises `Overtaken`."""
     try:
         _see_new_one_gone(work)
-        if work.ending is not None and work.ending.is_alive():
+        if work.ending is not None and not work.ending.join(0):
             work.say(f"#{live.number} is still ending, and is started again when it has")
             want_back(work.app)
         elif _is_wanted(work.app):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,12 +14,14 @@ from django.db import connection
 from django.db.utils import Error as DatabaseError
 
 from apps.deployments import events, lifecycle
+from apps.deployments.ending import Ending
 from apps.deployments.holdings import NOTHING_HELD, Holdings
 from apps.deployments.log_writing import MIST, BuildLog
 from apps.deployments.logs import log_path
 from apps.deployments.masking import masker_of, masker_or_none
 from apps.deployments.models import Deployment, Status
 from apps.engine.base import Engine
+from apps.engine.data import Container
 from apps.engine.deadline import Deadline
 from apps.engine.errors import EngineAway
 from apps.projects.models import App, EnvironmentVariable
@@ -57,7 +59,7 @@ class Work:
     """Whether it is undone to be done once more."""
     left_to: Deployment | None = None
     """The live deployment with which what this one leaves is taken away, see `going_back`."""
-    ending: threading.Thread | None = None
+    ending: Ending | None = None
     """What has asked containers of the version before to end and waits for that."""
 
     def say(self, text: str) -> None:
@@ -86,6 +88,14 @@ class Work:
             return lifecycle.cancel_requested(self.deployment)
 
         return Deadline(seconds, what=what, cancelled=cancelled)
+
+    def end(self, found: Sequence[Container], *, seconds: int) -> None:
+        """End these containers, one after the other, each with its stop signal and so many seconds
+        of grace. Raises `Cancelled` and `Interrupted` a moment later than told at most, and then
+        `ending` goes on with it. Raises `EngineUnavailable`."""
+        self.ending = Ending(self.app, self.engine.containers, found, seconds=seconds)
+        self.ending.start()
+        self.ending.wait(self.deadline(None, "Stopping"))
 
     @property
     def container_id(self) -> str:

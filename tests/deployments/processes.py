@@ -22,6 +22,7 @@ from greenlet import getcurrent, greenlet
 
 from apps.deployments import (
     draining,
+    ending,
     endings,
     observation,
     pipeline,
@@ -214,11 +215,23 @@ class _Thread:
     name: str
     daemon: bool
     args: tuple[object, ...] = ()
+    job: Job | None = None
 
     def start(self) -> None:
         job = self.scheduler.current
         if job is not None and not self.name.startswith("lease"):
-            self.scheduler.begin(job.process, self.name, lambda: self.target(*self.args))
+            work = lambda: self.target(*self.args)  # noqa: E731
+            self.job = self.scheduler.begin(job.process, self.name, work)
+
+    def is_alive(self) -> bool:
+        return self.job is not None and not self.job.is_over
+
+    def join(self, seconds: float | None = None) -> None:
+        """Let other jobs go on, if only for a moment."""
+        job = self.scheduler.current
+        if job is not None and self.is_alive() and seconds != 0:
+            job.waits = True
+            self.scheduler.point(("thread", "join", self.name))
 
 
 class Answering:
@@ -270,6 +283,7 @@ def under_control(scheduler: Scheduler) -> Iterator[None]:
     standing_in: list[tuple[Any, str, object]] = [
         (locks, "fcntl", _Locks(scheduler)),
         (draining, "threading", _Threads(scheduler)),
+        (ending, "threading", _Threads(scheduler)),
         (work, "threading", _Threads(scheduler)),
     ]
     replaced = [*Process("").memory(), *standing_in]
