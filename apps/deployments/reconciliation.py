@@ -27,8 +27,10 @@ from apps.deployments.pipeline import go_on_rolling, retire
 from apps.deployments.recovery import recover_abandoned
 from apps.deployments.selectors import live_deployment, unretired_apps
 from apps.deployments.traffic import (
+    astray,
     finish_moves,
     publish_routes,
+    restore_routes_of,
     route_lock,
 )
 from apps.domains.planning import router_name
@@ -147,9 +149,9 @@ def apply_app(app: App) -> bool:
 def restore_routes() -> None:
     """Write every route file anew that is not what the database says, and take away those of apps
     that it does not know."""
-    for app in App.objects.filter(deleted_at=None).select_related("project"):
+    for app in astray():
         try:
-            publish_routes(app)
+            restore_routes_of(app)
         except EngineError as error:
             # A full disk, for example: what is there stays, and all else is set right.
             logger.warning("The routes of %s: %s", app, error.sentence)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ from django.utils import timezone
 from apps.deployments import condition, events, lifecycle, planning
 from apps.deployments.models import Deployment, PostDeploy
 from apps.deployments.selectors import in_gap, live_deployment, rolling_deployment
+from apps.deployments.standing import file_to, standings, wanted_file
 from apps.deployments.work import Work
+from apps.domains.acme import stand_in_line
+from apps.domains.addresses import addresses_of
 from apps.domains.models import Domain
-from apps.domains.planning import closed_routes_file, router_name, routes_file
-from apps.domains.selectors import is_in_maintenance
+from apps.domains.planning import router_name
 from apps.engine.backends import Backend, rolling_service
 from apps.engine.connect import get_engine
 from apps.engine.data import Container, ContainerStatus
@@ -29,6 +32,8 @@ from apps.projects.models import App
 logger = logging.getLogger("mist.deployments")
 SLICE_SECONDS = 0.25
 """How long draining goes on before it is asked whether somebody has cancelled."""
+COMPARED_AT_ONCE = 500
+"""Apps whose rows are in memory together."""
 
 
 def route_lock(app: App) -> AbstractContextManager[None]:
@@ -43,23 +48,51 @@ def publish_routes(app: App) -> None:
         _write(app)
 
 
+def restore_routes_of(app: App) -> None:
+    """What `publish_routes` does, unless the app was deleted meanwhile: whoever carries that out
+    takes its file away for good."""
+    with route_lock(app):
+        if App.objects.filter(pk=app.pk, deleted_at=None).exists():
+            _write(app)
+
+
+def astray() -> Iterator[App]:
+    """Apps whose route file may be another one than `publish_routes` would write. Those that are
+    not deleted are all compared in few queries, so what was read of one may be old by now: it says
+    whom to look at, never what to write. One whose containers are replaced right now is among them,
+    since where these are only the engine knows."""
+    pks = list(App.objects.filter(deleted_at=None).order_by("pk").values_list("pk", flat=True))
+    for start in range(0, len(pks), COMPARED_AT_ONCE):
+        yield from _astray(pks[start : start + COMPARED_AT_ONCE])
+
+
+def _astray(pks: Sequence[int]) -> Iterable[App]:
+    try:
+        found = standings(pks)
+    except EngineError:
+        # Nothing that is wrong with one of them is in the way of the others.
+        return App.objects.filter(pk__in=pks).select_related("project")
+    wanted: dict[str, dict[str, Any]] = {}
+    for pk, one in found.items():
+        lacks_turn = one.addresses is not None and one.addresses.unasked
+        if one.rolling is None and not lacks_turn:
+            with suppress(EngineError):
+                wanted[str(pk)] = wanted_file(one)
+    right = wanted.keys() - set(get_engine().proxy.drifted(wanted))
+    return [one.app for pk, one in found.items() if str(pk) not in right]
+
+
 def _write(app: App) -> list[Backend]:
     """What `publish_routes` does; the containers that the file leads to by address, none where it
     leads to a service."""
-    proxy = get_engine().proxy
-    live = live_deployment(app)
-    if live is None and app.has_address and is_in_maintenance(app):
-        proxy.write_routes(str(app.pk), closed_routes_file(app))
-        return []
-    if live is None or not live.has_address:
+    proxy, standing = get_engine().proxy, standings([app.pk]).get(app.pk)
+    if standing is None or standing.addresses is None:
         proxy.remove_routes(str(app.pk))
         return []
-    if in_gap(app):
-        proxy.write_routes(str(app.pk), closed_routes_file(app))
-        return []
-    rolling = rolling_deployment(app)
-    backends = _backends(rolling, live) if rolling is not None else []
-    proxy.write_routes(str(app.pk), _shared(live, backends) if backends else _routes(live))
+    stand_in_line(standing.addresses.unasked)
+    rolling, live = standing.rolling, standing.live
+    backends = _backends(rolling, live) if rolling is not None and live is not None else []
+    proxy.write_routes(str(app.pk), wanted_file(standing, backends))
     return backends
 
 
@@ -78,16 +111,6 @@ def _backends(rolling: Deployment, live: Deployment) -> list[Backend]:
             facts = service_facts(container.labels, row.service)
             found.append(Backend(address, row.port, tuple(row.more_ports), **facts))
     return found
-
-
-def _shared(live: Deployment, backends: list[Backend]) -> dict[str, Any]:
-    return routes_file(
-        live.app,
-        service=live.service,
-        containers=len(backends),
-        more_ports={port for one in backends for port in (one.port, *one.more_ports)},
-        backends=backends,
-    )
 
 
 def follow_containers(app: App) -> None:
@@ -115,16 +138,6 @@ def follow_roll(rolling: Deployment, deadline: Deadline) -> None:
             )
         else:
             proxy.wait_for_route(router=router, service=live.service, deadline=deadline)
-
-
-def _routes(deployment: Deployment) -> dict[str, Any]:
-    return routes_file(
-        deployment.app,
-        service=deployment.service,
-        containers=deployment.replicas,
-        port=deployment.port,
-        more_ports=deployment.more_ports,
-    )
 
 
 def finish_moves(app: App) -> None:
@@ -205,7 +218,9 @@ def gap_of(deployment: Deployment) -> dict[str, float]:
 
 def _lead_to(work: Work) -> None:
     deployment, app, proxy = work.deployment, work.app, work.engine.proxy
-    proxy.write_routes(str(app.pk), _routes(deployment))
+    addresses = addresses_of([deployment.app])[deployment.app]
+    stand_in_line(addresses.unasked)
+    proxy.write_routes(str(app.pk), file_to(deployment, addresses))
     proxy.wait_for_route(
         router=router_name(app),
         service=deployment.service,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from django.db.utils import DatabaseError
 
@@ -18,26 +19,49 @@ logger = logging.getLogger("mist.certificates")
 NOT_PUBLIC = frozenset({"localhost", "local", "internal", "test", "example", "invalid", "onion"})
 """Top-level names that no public issuer knows (RFC 6761, RFC 6762, RFC 7686)."""
 State = CertificateOrder.State
+ASKED_AT_ONCE = 1_000
+"""Names in one query: databases take so many thousand values and no more."""
 
 
-def resolvers_for(hosts: Iterable[str]) -> dict[str, str]:
+@dataclass(frozen=True)
+class Turns:
+    """Whose turn it is to get a certificate."""
+
+    resolvers: Mapping[str, str]
     """Name or wildcard → which of Traefik's resolvers shall get its certificate, empty while none
-    should be asked for, in four queries at the most. What was never asked for stands in line from
-    now on: it is empty until its turn has come, and again for a while after each failure."""
-    wanted = list(hosts)
+    should be asked for: until its turn has come, and again for a while after each failure."""
+    unasked: frozenset[str] = frozenset()
+    """Those of the names that should stand in line and do not."""
+
+
+def turns_of(hosts: Collection[str]) -> Turns:
+    """In two queries and one for every thousand of the names."""
     row = acme_settings()
     accounts = list(DnsAccount.objects.defer("variables")) if row.is_on else []
-    ways = {host: _way(host, row, accounts) for host in wanted}
-    found = dict.fromkeys(wanted, "")
-    asked = {host for host, way in ways.items() if way and not _is_base_name(host, accounts)}
-    states = dict(CertificateOrder.objects.filter(host__in=asked).values_list("host", "state"))
-    fresh = [CertificateOrder(host=host) for host in sorted(asked - states.keys())]
-    if fresh:
-        CertificateOrder.objects.bulk_create(fresh, ignore_conflicts=True)
-    for host, state in states.items():
-        if state in (State.WAITING, State.ISSUED):
-            found[host] = ways[host]
-    return found
+    ways = {host: _way(host, row, accounts) for host in hosts}
+    base = base_domain()
+    asked = {host for host, way in ways.items() if way and not _is_below(base, host, accounts)}
+    states = dict[str, str]()
+    for some in in_parts(asked):
+        rows = CertificateOrder.objects.filter(host__in=some).order_by()
+        states |= dict(rows.values_list("host", "state"))
+    found = dict.fromkeys(hosts, "")
+    turn_came = (State.WAITING, State.ISSUED)
+    found |= {host: ways[host] for host, state in states.items() if state in turn_came}
+    return Turns(found, frozenset(asked - states.keys()))
+
+
+def stand_in_line(hosts: Collection[str]) -> None:
+    """Have certificates asked for, for these names, when their turn has come."""
+    fresh = [CertificateOrder(host=host) for host in sorted(hosts)]
+    CertificateOrder.objects.bulk_create(fresh, ignore_conflicts=True)
+
+
+def resolvers_for(hosts: Iterable[str]) -> Mapping[str, str]:
+    """`Turns.resolvers` of the names. What was never asked for stands in line from now on."""
+    turns = turns_of(set(hosts))
+    stand_in_line(turns.unasked)
+    return turns.resolvers
 
 
 def acme_settings() -> AcmeSettings:
@@ -127,6 +151,13 @@ def is_public_name(host: str) -> bool:
     return False
 
 
+def in_parts(hosts: Collection[str]) -> Iterator[list[str]]:
+    """All of the names, so many at a time."""
+    ordered = sorted(hosts)
+    for start in range(0, len(ordered), ASKED_AT_ONCE):
+        yield ordered[start : start + ASKED_AT_ONCE]
+
+
 # ------------------------------------------------------------------------------------------ parts
 
 
@@ -148,9 +179,8 @@ def _is_known_to(directory: str, host: str) -> bool:
     return is_own and "." in host and not f".{host}".endswith((".localhost", ".mist.internal"))
 
 
-def _is_base_name(host: str, accounts: list[DnsAccount]) -> bool:
+def _is_below(base: str, host: str, accounts: list[DnsAccount]) -> bool:
     """Whether the base domain's wildcard is there for the name. That one is asked for beside the
     apps (`issuance`)."""
     name, _, parent = host.partition(".")
-    base = base_domain()
     return name != "*" and parent == base and any(one.has(f"{WILD}{base}") for one in accounts)

@@ -9,9 +9,11 @@ from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError
+from django.utils import timezone
 
 from apps.deployments import events
-from apps.domains.certificates import Known, known_with
+from apps.domains.acme import resolvers_for
+from apps.domains.decisions import Known, known_to_show
 from apps.domains.https import Rules, State, https_of
 from apps.domains.models import CertificateOrder, ServedCertificate
 from apps.engine.connect import get_engine
@@ -85,7 +87,10 @@ def _https() -> dict[str, Https | None]:
 def _known(names: Mapping[str, str], *, to_show: bool = False) -> Known:
     found = ServedCertificate.objects.filter(host__in=names)
     automatic = [host for host, by in names.items() if by == HttpsBy.AUTOMATIC]
-    return known_with({one.host: one for one in found}, automatic, to_show=to_show)
+    served = {one.host: one for one in found}
+    if to_show:
+        return known_to_show(served, automatic)
+    return Known(served, (), (), resolvers_for(automatic), timezone.now())
 
 
 def dashboard_state(host: str, by: HttpsBy) -> tuple[State, CertificateOrder | None]:

@@ -2,62 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from django.db.models import Q, QuerySet
 
 from apps.deployments.models import Deployment, Status
-from apps.domains.certificates import https_of_app
 from apps.domains.hindrance import LEADS_HERE
 from apps.domains.models import Domain, NameCheck, TrafficRules, TrafficUser
 from apps.engine.name_state import NameState
-from apps.engine.routes import WILD, Https, Route
-from apps.engine.traffic_rules import TrafficRules as EngineRules
-from apps.projects.https_models import origin
+from apps.engine.routes import WILD
 from apps.projects.models import App
 from apps.system.names import base_domain, dashboard_names
-
-
-def routes_of(app: App, own: Mapping[int | None, EngineRules]) -> list[Route]:
-    """Every address that leads to the app, its own first; also those that leave it for another app
-    whose routes are yet to be written. `own` are rules by domain (`engine_rules_of`)."""
-    domains = list(Domain.objects.filter(Q(app=app) | Q(moved_from=app)))
-    primary = next((one.host for one in domains if one.is_primary and one.app_id == app.pk), "")
-    https = https_of_app(app, domains)
-    first = Route(app.host, https=https[app.host])
-    there = https[primary or app.host]
-    target = origin(primary or app.host, https=bool(there and there.redirects))
-    return [
-        first,
-        *(
-            _route(one, primary or app.host, target, own.get(one.pk), https[one.host], first)
-            for one in domains
-        ),
-    ]
-
-
-def _route(
-    domain: Domain,
-    primary: str,
-    target: str,
-    rules: EngineRules | None,
-    https: Https | None,
-    first: Route,
-) -> Route:
-    redirects = domain.redirects and domain.host != primary
-    is_plain = not (domain.is_wild or domain.path or domain.port or redirects or rules)
-    # A router that names share answers them alike.
-    is_plain &= https == first.https
-    return Route(
-        host=domain.host,
-        path=domain.path,
-        strips=domain.strips_path,
-        port=domain.port,
-        redirect_to=target if redirects else "",
-        key="" if is_plain else f"d{domain.pk}",
-        rules=rules,
-        https=https,
-    )
 
 
 def rules_of(app: App) -> TrafficRules:
@@ -76,22 +31,6 @@ def users_of(app: App) -> QuerySet[TrafficUser]:
 def parted_domains(app: App) -> list[Domain]:
     """Those with rules of their own."""
     return list(domains_of(app).exclude(rules=None))
-
-
-def engine_rules_of(app: App) -> dict[int | None, EngineRules]:
-    """The rules that hold for addresses of `routes_of`: by domain, None for all others. At most
-    two queries. Raises `SecretsUnreadable`."""
-    rows = TrafficRules.objects.filter(Q(app=app) | Q(domain__moved_from=app))
-    found: dict[int | None, EngineRules] = {}
-    for row in rows.prefetch_related("users"):
-        row.app = app
-        found[row.domain_id] = row.for_engine()
-    return found
-
-
-def is_in_maintenance(app: App) -> bool:
-    """Whether visitors of some of its names are told so."""
-    return TrafficRules.objects.filter(app=app, maintenance=True).exists()
 
 
 def maintenance_page(pk: int) -> str | None:

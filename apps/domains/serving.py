@@ -22,8 +22,9 @@ from apps.deployments import events
 from apps.deployments.models import Deployment, Status
 from apps.domains.acme import acme_settings, issuing
 from apps.domains.authority import local_pairs, local_root
-from apps.domains.certificates import chosen, https_of_app, own_by
+from apps.domains.certificates import chosen, own_by
 from apps.domains.dashboard import publish_dashboard
+from apps.domains.decisions import https_of_app
 from apps.domains.https import PATIENCE
 from apps.domains.models import Certificate, CertificateOrder, Domain, ServedCertificate
 from apps.domains.selectors import parts_of

@@ -17,7 +17,8 @@ from apps.deployments.feeds import of_app
 from apps.domains import services
 from apps.domains.cards import DnsCard, dns_cards
 from apps.domains.certificate_forms import CertificateForm, HttpsForm
-from apps.domains.certificates import Known, known_of, own_by
+from apps.domains.certificates import own_by
+from apps.domains.decisions import Known, known_of
 from apps.domains.forms import DomainForm, MoveForm
 from apps.domains.https import Kind, State
 from apps.domains.models import Domain
@@ -94,7 +95,7 @@ def domains_page(request: HttpRequest, app: App, **more: Any) -> HttpResponse:
     domains = list(domains_of(app).select_related("created_by"))
     cards = _cards(request, app, domains)
     checks = {host: card.check for host, card in cards.items() if card.check is not None}
-    known = known_of(app, domains, to_show=True, checks=checks)
+    known = known_of(app, domains, checks=checks)
     rows = _name_rows(app, domains, known, cards)
     context = {
         **app_frame(app, "Domains"),

@@ -175,6 +175,10 @@ class FakeProxy(FakeCertificates):
         if not self.takes_up_late:
             self.take_up()
 
+    def drifted(self, wanted: Mapping[str, Mapping[str, Any]]) -> Collection[str]:
+        self.enter("drifted")
+        return [app for app, routes in wanted.items() if self.routes.get(app, {}) != routes]
+
     def routed_apps(self) -> Sequence[str]:
         self.enter("routed_apps")
         return list(self.routes)

@@ -80,6 +80,11 @@ class Proxy(Protocol):
 
     def remove_routes(self, app: str) -> None: ...
 
+    def drifted(self, wanted: Mapping[str, Mapping[str, Any]]) -> Collection[str]:
+        """Those of these apps whose files are not as `write_routes` would have them, or which have
+        one while it is an empty one that is wanted. Changes nothing."""
+        ...
+
     def routed_apps(self) -> Sequence[str]:
         """Every app that has a route file."""
         ...

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 import os
 import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,11 +37,9 @@ class RouteFiles:
         path = self._path(app)
         text, passwords = routes_text(routes, start=self._passwords / app)
         try:
-            for file, users in passwords.items():
-                if not file.is_file():
-                    self._put(file, users)
-            if not path.is_file() or path.read_text("utf-8", "replace") != text:
-                self._put(path, text)
+            for file, content in (passwords | {path: text}).items():
+                if not _is(file, content):
+                    self._put(file, content)
             self._forget_passwords(app, but=passwords)
         except OSError as error:
             raise OutOfDisk(
@@ -53,7 +51,7 @@ class RouteFiles:
         """What is of no app: what the apps' files refer to, and the dashboard's route."""
         text, _ = routes_text(routes, start=self._passwords / name)
         path = self.dynamic / f"{name}.yml"
-        if not path.is_file() or path.read_text("utf-8", "replace") != text:
+        if not _is(path, text):
             self._put(path, text)
 
     def remove_shared(self, name: str) -> None:
@@ -70,6 +68,24 @@ class RouteFiles:
     def remove(self, app: str) -> None:
         self._path(app).unlink(missing_ok=True)
         self._forget_passwords(app, but={}, age=0.0)
+
+    def drifted(self, wanted: Mapping[str, Mapping[str, Any]]) -> set[str]:
+        """Those of these apps for which `write`, or `remove` where it is an empty one that is
+        wanted, would change something."""
+        passwords = defaultdict[str, list[Path]](list)
+        for file in self._passwords.glob("*-*"):
+            passwords[file.name.partition("-")[0]].append(file)
+        return {
+            app for app, routes in wanted.items() if not self._is_as(app, routes, passwords[app])
+        }
+
+    def _is_as(self, app: str, routes: Mapping[str, Any], there: Sequence[Path]) -> bool:
+        path = self._path(app)
+        if not routes:
+            return not there and not os.path.lexists(path)
+        text, passwords = routes_text(routes, start=self._passwords / app)
+        is_so = all(_is(file, content) for file, content in {path: text, **passwords}.items())
+        return is_so and not any(_is_old(file) for file in there if file not in passwords)
 
     def apps(self) -> Sequence[str]:
         found = (path.stem for path in self.dynamic.glob("app-*.yml"))
@@ -98,20 +114,37 @@ class RouteFiles:
         self, app: str, *, but: Mapping[Path, str], age: float = OLD_SECONDS
     ) -> None:
         for file in self._passwords.glob(f"{app}-*"):
-            if file not in but and time.time() - file.stat().st_mtime >= age:
+            if file not in but and _is_old(file, age):
                 file.unlink(missing_ok=True)
+
+
+def _is(file: Path, content: str) -> bool:
+    try:
+        return file.read_bytes() == content.encode()
+    except OSError:
+        return False
+
+
+def _is_old(file: Path, age: float = OLD_SECONDS) -> bool:
+    try:
+        return time.time() - file.stat().st_mtime >= age
+    except FileNotFoundError:
+        return False
 
 
 def routes_text(routes: Mapping[str, Any], *, start: Path) -> tuple[str, dict[Path, str]]:
     """What Traefik is to read, and the files of passwords that it names there, whose paths begin
     with `start`."""
-    routes = copy.deepcopy(dict(routes))
-    files: dict[Path, str] = {}
-    for middleware in routes.get("http", {}).get("middlewares", {}).values():
+    http, files = dict(routes.get("http", {})), dict[Path, str]()
+    middlewares = dict(http.get("middlewares", {}))
+    for name, middleware in middlewares.items():
         if "users" in middleware.get("basicAuth", {}):
-            users = "".join(f"{user}\n" for user in middleware["basicAuth"].pop("users"))
+            asks = dict(middleware["basicAuth"])
+            users = "".join(f"{user}\n" for user in asks.pop("users"))
             digest = hashlib.sha256(users.encode()).hexdigest()[:32]
             path = start.with_name(f"{start.name}-{digest}")
-            middleware["basicAuth"]["usersFile"] = str(path)
+            middlewares[name] = middleware | {"basicAuth": asks | {"usersFile": str(path)}}
             files[path] = users
+    if files:
+        routes = {**routes, "http": http | {"middlewares": middlewares}}
     return file_text(routes), files

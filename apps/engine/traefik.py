@@ -207,6 +207,9 @@ class Traefik:
     def remove_routes(self, app: str) -> None:
         self._files.remove(app)
 
+    def drifted(self, wanted: Mapping[str, Mapping[str, Any]]) -> Collection[str]:
+        return self._files.drifted(wanted)
+
     def routed_apps(self) -> Sequence[str]:
         return self._files.apps()
 

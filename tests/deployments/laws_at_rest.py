@@ -10,6 +10,7 @@ from django.conf import settings
 
 from apps.deployments.logs import log_path
 from apps.deployments.models import UNFINISHED, Deployment, Status
+from apps.domains.addresses import addresses_of
 from apps.domains.planning import routes_file
 from apps.engine.data import Container, ContainerStatus
 from apps.engine.fake import FakeEngine
@@ -77,7 +78,9 @@ def _running(fake: FakeEngine, known: Known) -> Iterator[str]:
         live = Deployment.objects.filter(app=app, status=Status.LIVE).first()
         wanted = None
         if live is not None:
-            wanted = routes_file(app, service=live.service, containers=live.replicas)
+            wanted = routes_file(
+                addresses_of([app])[app], service=live.service, containers=live.replicas
+            )
         for where, routes in (("file", fake.proxy.routes), ("traffic", fake.proxy.leads)):
             if routes.get(str(app.pk)) != wanted:
                 yield f"the {where} of app {app.pk} is not that of {live}"

@@ -13,7 +13,7 @@ from pytest_django import Settings
 from apps.deployments import reconciliation
 from apps.domains import issuance, serving
 from apps.domains.certificate_services import certificate_remove, certificate_save
-from apps.domains.certificates import known_of
+from apps.domains.decisions import known_of
 from apps.domains.models import Certificate, CertificateOrder, ServedCertificate
 from apps.domains.services import domain_add, domain_change
 from apps.projects.https_models import HttpsBy
@@ -61,7 +61,7 @@ def says(here: Certified, host: str) -> str:
     ServedCertificate.objects.update(next_look_at=timezone.now())
     serving.look_at_due()
     domain = here.app.domains.get(host=host)
-    state = known_of(here.app, [domain], to_show=True).state(host, HttpsBy(domain.https))
+    state = known_of(here.app, [domain]).state(host, HttpsBy(domain.https))
     return f"{state.word}: {state.detail}"
 
 

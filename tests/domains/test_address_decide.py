@@ -9,6 +9,7 @@ from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from apps.domains.addresses import addresses_of
 from apps.domains.models import Domain
 from apps.domains.planning import closed_routes_file, routes_file
 from apps.domains.selectors import overlapping
@@ -61,9 +62,9 @@ def written(apps: list[App]) -> dict[str, Any]:
     """The apps' files as Traefik gets them."""
     return {
         str(app.pk): json.loads(
-            file_text(routes_file(app, service=f"mist-{app.pk}", port=8000, more_ports=[9000]))
+            file_text(routes_file(its, service=f"mist-{app.pk}", port=8000, more_ports=[9000]))
         )
-        for app in apps
+        for app, its in addresses_of(apps).items()
     }
 
 
@@ -196,8 +197,9 @@ def test_an_app_that_makes_way_holds_all_of_its_addresses(
                 domain_add(created_by=None, **{**one, "app": app})
             except InvalidSource:
                 pass
-        open_file = routes_file(app, service="mist-1", port=8000, more_ports=[9000])["http"]
-        closed = closed_routes_file(app)["http"]
+        its = addresses_of([app])[app]
+        open_file = routes_file(its, service="mist-1", port=8000, more_ports=[9000])["http"]
+        closed = closed_routes_file(its)["http"]
         # Of one that is away, all that is left is this very answer.
         names = {name for name in open_file["routers"] if not name.endswith("-away")}
         assert names == {name for name in closed["routers"] if not name.endswith("-away")}

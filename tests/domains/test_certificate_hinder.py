@@ -11,7 +11,7 @@ from apps.deployments.traffic import publish_routes
 from apps.domains import checking, issuance
 from apps.domains.acme_models import CertificateOrder, DnsAccount
 from apps.domains.acme_services import acme_save, dns_account_remove, dns_account_save
-from apps.domains.certificates import known_of
+from apps.domains.decisions import known_of
 from apps.domains.hindrance import ANSWER
 from apps.domains.models import NameCheck, ServedCertificate
 from apps.domains.services import domain_add
@@ -68,7 +68,7 @@ def asked(fake: FakeEngine, app: App) -> set[str]:
 
 def says(app: App, host: str = HOST) -> str:
     domains = list(app.domains.all())
-    state = known_of(app, domains, to_show=True).state(host, HttpsBy.AUTOMATIC)
+    state = known_of(app, domains).state(host, HttpsBy.AUTOMATIC)
     return f"{state.word}. {state.detail}"
 
 

@@ -9,13 +9,14 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandError
-from django.db import transaction
+from django.db import connection, transaction
 
 from apps.deployments import reconciliation
-from apps.deployments.models import Deployment
+from apps.deployments.models import Deployment, Status
 from apps.domains.models import Domain
 from apps.domains.services import domain_add, domain_remove
 from apps.engine import process
@@ -28,6 +29,7 @@ from apps.system.management.own_instance import run_mist
 APPS = 1_000
 APPS_A_PROJECT = 20
 ROUNDS = 40
+COMPARISONS = 3
 PATIENCE_SECONDS = 60.0
 LOOK_SECONDS = 0.01
 
@@ -48,13 +50,42 @@ def measure_routes(deployment: Deployment, apps: int = APPS) -> dict[str, object
     _wait_for(partial(_leads, f"{apps - 1}-b.example.net"))
     started = time.perf_counter() - began
     _wait_until_idle(_traefik())
+    filled = _rounds(deployment.app, _traefik(), names)
+    run_mist("down", "--proxy")
     return {
         "apps": apps,
         "names": Domain.objects.count() + apps,
         "files_mb": round(written / 1024**2, 2),
         "start_to_routed_s": round(started, 1),
         "with_1_app": alone,
-        f"with_{apps}_apps": _rounds(deployment.app, _traefik(), names),
+        f"with_{apps}_apps": filled,
+        "comparison": measure_comparison(),
+    }
+
+
+def measure_comparison() -> dict[str, float]:
+    """What it costs Mist to see that every route file is as the database says, which it does each
+    30 s. All apps are given a live version for it."""
+    apps = App.objects.exclude(deployments__status=Status.LIVE)
+    Deployment.objects.bulk_create(
+        Deployment(app=app, number=1, ref="main", status=Status.LIVE, port=8000) for app in apps
+    )
+    # The first one writes them; from then on nothing differs.
+    reconciliation.restore_routes()
+    queries = itertools.count()
+
+    def count(execute: Any, *words: Any) -> Any:
+        next(queries)
+        return execute(*words)
+
+    used, began = time.process_time(), time.perf_counter()
+    with connection.execute_wrapper(count):
+        for _ in range(COMPARISONS):
+            reconciliation.restore_routes()
+    return {
+        "cpu_s": round((time.process_time() - used) / COMPARISONS, 2),
+        "seconds": round((time.perf_counter() - began) / COMPARISONS, 2),
+        "queries": next(queries) // COMPARISONS,
     }
 
 
