@@ -83,9 +83,12 @@ def broken_now(fake: FakeEngine, known: Known) -> Iterator[str]:
         trouble = [w for one in _led_to(fake, pk) if (w := _trouble(fake, pk, one, least))]
         # What counts on one that was paused by hand may yet fail.
         held = any(c.id in known.paused for c in _all(fake) if c.labels.get("mist.app") == str(pk))
+        # Visitors that reach a new version may have to go back to one that was killed.
+        up = [c for c in _all(fake) if c.labels.get("mist.deployment") == str(live)]
+        stands = sum(c.status is ContainerStatus.RUNNING for c in up) >= least
         if stops:
             known.excused.add(pk)
-        elif not (trouble or applies or held):
+        elif stands and not (trouble or applies or held):
             known.excused.discard(pk)
         if trouble and pk not in known.excused:
             yield f"visitors of app {pk} meet {trouble[0]}, deployment {live} is live"
