@@ -3,6 +3,10 @@
 ./mist test                                     everything
 ./mist test -m "not docker and not browser"     the quick loop
 ./mist test tests/engine -k fetch               any words of pytest
+
+What uses the engine and the browser takes an hour one after the other and half of that with
+-m "docker or browser" -n 3 --dist=loadfile --no-loadscope-reorder, where a busy machine may make a
+test wait longer than it does.
 """
 
 from __future__ import annotations
@@ -19,10 +23,7 @@ from apps.engine.style import build_style
 
 ROOT = Path(__file__).resolve().parent.parent
 QUICK = "not docker and not browser"
-CORES = os.cpu_count() or 1
-SIDE_BY_SIDE = ("-n", str(min(4, CORES)))
-ON_THE_MACHINE = ("-n", str(min(4, CORES + 1)), "--dist=loadfile", "--no-loadscope-reorder")
-"""Much of what these do is to wait for programs. A file's tests share what they set up."""
+SIDE_BY_SIDE = ("-n", str(min(4, os.cpu_count() or 1)))
 
 
 def main(words: list[str]) -> int:
@@ -44,12 +45,13 @@ def main(words: list[str]) -> int:
 
 
 def run_everything() -> int:
-    """First what needs nothing but Python, then what uses this machine's engine and browser, the
-    second also when the first has failed."""
+    """First what needs nothing but Python, side by side; then, one after the other, what uses this
+    machine's engine and browser, which would slow each other down. Each part in a process of its
+    own, and the second also when the first has failed."""
     own = [sys.executable, "-m", "pytest", "--hypothesis-profile=deep"]
     parts = (
         [*SIDE_BY_SIDE, "-m", QUICK],
-        [*ON_THE_MACHINE, "-m", "docker or browser", "--durations=15"],
+        ["-m", "docker or browser", "--durations=15"],
     )
     ended = [subprocess.run([*own, *part], cwd=ROOT, check=False).returncode for part in parts]
     return next(filter(None, ended), 0)

@@ -100,7 +100,8 @@ class VirtualMachine:
 
     def _require_power(self) -> None:
         if self._qemu is None or self._qemu.poll() is not None:
-            raise AssertionError((self.folder / "qemu.log").read_text())
+            code = None if self._qemu is None else self._qemu.returncode
+            raise AssertionError(f"{code}: {(self.folder / 'qemu.log').read_text()}")
 
     def _ssh(self, command: str, timeout: float) -> subprocess.CompletedProcess[str]:
         argv = [*_SSH, "-p", str(self.ssh_port), "root@127.0.0.1", command]
