@@ -19,6 +19,7 @@ from apps.accounts.models import User
 from apps.accounts.services import password_forgotten, password_set
 from apps.projects.access import EVERYBODY, allow
 
+NO_WORKER = "Mist cannot send mail at this moment. Try again in a few minutes."
 _TOKEN = "password_reset_token"  # noqa: S105 - a key of the session
 
 
@@ -34,9 +35,9 @@ def password_forget(request: HttpRequest) -> HttpResponse:
         wait = limits.take(limits.address_of(request, limits.MAIL))
         if not wait:
             # Nobody's mailbox is filled. That it was enough is not told: earlier links still work.
-            if not limits.take((limits.MAIL_TO, email)):
-                password_forgotten(email=email)
-            sent = True
+            sent = bool(limits.take((limits.MAIL_TO, email))) or password_forgotten(email=email)
+            if not sent:
+                form.add_error("email", NO_WORKER)
     context = {
         "title": "Forgotten password",
         "form": form,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from django.db import transaction
 
 from apps.accounts.factors import factors_remove
@@ -9,6 +11,8 @@ from apps.accounts.models import User
 from apps.accounts.sessions import sessions_end
 from apps.accounts.tasks import send_reset_link
 from apps.audit.trail import facts, record
+
+logger = logging.getLogger("mist.accounts")
 
 
 def account_update(*, user: User, name: str) -> None:
@@ -48,7 +52,12 @@ def factors_reset(*, user: User) -> int:
     return count
 
 
-def password_forgotten(*, email: str) -> None:
+def password_forgotten(*, email: str) -> bool:
     """Send a link for a new password, if there is such a person. Whether there is shows nowhere,
-    nor how long it took: a worker looks."""
-    send_reset_link.delay(email)
+    nor how long it took: a worker looks. False when no worker can be told."""
+    try:
+        send_reset_link.delay(email)
+    except Exception as error:
+        logger.warning("The broker does not answer: %r", error)
+        return False
+    return True

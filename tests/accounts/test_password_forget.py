@@ -44,6 +44,18 @@ def follow(client: Client, link: str) -> str:
     return client.get(link)["Location"]
 
 
+def test_who_cannot_be_sent_a_link_now_is_told(
+    client: Client, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(email: str) -> None:
+        raise ConnectionError("Redis is gone")
+
+    monkeypatch.setattr(send_reset_link, "delay", gone)
+    for email in (alice.email, "nobody@example.com"):
+        answer = client.post("/password/", {"email": email})
+        assert answer.status_code == 200 and "cannot send mail" in answer.content.decode()
+
+
 def test_the_link_sets_a_new_password(client: Client, alice: User) -> None:
     inside = Client()
     inside.force_login(alice)
