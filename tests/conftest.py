@@ -37,14 +37,15 @@ bench.PORTS = bench.PORTS[PLACE :: max(1, int(os.environ.get("PYTEST_XDIST_WORKE
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest comes first: the rest runs beside it, instead of waiting for it at the
-    end."""
+    """Side by side, what takes longest comes first: the rest runs beside it, instead of waiting
+    for it at the end."""
 
     def minutes(item: pytest.Item) -> int:
         marker = item.get_closest_marker("long")
         return int(marker.args[0]) if marker is not None else 0
 
-    items.sort(key=minutes, reverse=True)
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=minutes, reverse=True)
 
 
 @pytest.fixture
