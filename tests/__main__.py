@@ -49,10 +49,7 @@ def run_everything() -> int:
     machine's engine and browser, which would slow each other down. Each part in a process of its
     own, and the second also when the first has failed."""
     own = [sys.executable, "-m", "pytest", "--hypothesis-profile=deep"]
-    parts = (
-        [*SIDE_BY_SIDE, "-m", QUICK],
-        ["-m", "docker or browser", "--durations=15"],
-    )
+    parts = ([*SIDE_BY_SIDE, "-m", QUICK], ["-m", "docker or browser", "--durations=15"])
     ended = [subprocess.run([*own, *part], cwd=ROOT, check=False).returncode for part in parts]
     return next(filter(None, ended), 0)
 

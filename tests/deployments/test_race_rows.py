@@ -74,15 +74,22 @@ def test_a_push_that_cancels_and_a_deployment_that_goes_live_do_not_wait_for_eac
     assert (mine.status, mine.cancel_requested_at) == (Status.LIVE, None)
 
 
+@contextmanager
+def claimed_meanwhile() -> Iterator[list[Deployment | None]]:
+    """A worker takes the next one just before what waits changes; what it got."""
+    got: list[Deployment | None] = []
+    with meanwhile(
+        'UPDATE "deployments_deployment"',
+        lambda: got.append(lifecycle.claim(owner="one", limit=9)),
+    ):
+        yield got
+
+
 def test_a_cancel_reaches_one_that_is_taken_at_that_moment(
     fake: FakeEngine, web: App, alice: User
 ) -> None:
     waiting = deployment_request(app=web, requested_by=None)
-    claim: list[Deployment | None] = []
-    with meanwhile(
-        'UPDATE "deployments_deployment"',
-        lambda: claim.append(lifecycle.claim(owner="one", limit=9)),
-    ):
+    with claimed_meanwhile() as claim:
         assert deployment_cancel(deployment=waiting, by=alice)
     waiting.refresh_from_db()
     if claim == [None]:
@@ -95,11 +102,7 @@ def test_a_newer_request_leaves_alone_what_is_taken_at_that_moment(
     fake: FakeEngine, web: App
 ) -> None:
     waiting = deployment_request(app=web, requested_by=None)
-    claim: list[Deployment | None] = []
-    with meanwhile(
-        'UPDATE "deployments_deployment"',
-        lambda: claim.append(lifecycle.claim(owner="one", limit=9)),
-    ):
+    with claimed_meanwhile():
         newer = deployment_request(app=web, requested_by=None)
     waiting.refresh_from_db()
     assert newer.status == Status.QUEUED

@@ -30,6 +30,17 @@ class Killed(BaseException):
     """Of Mist, by `kill -9`."""
 
 
+def goes_live_later(
+    fake: FakeEngine, second: Deployment, seen: Visitors, *, alone: bool = False
+) -> None:
+    """The next Mist takes it up, and visitors met no fewer than three all the time."""
+    recovery.recover_abandoned(owner="another", alone=alone)
+    done = Deployment.objects.get(pk=second.pk)
+    assert (done.status, done.failure, done.replicas) == (Status.LIVE, "", 3), log(done)
+    seen.meet(3, 4)
+    at_rest(fake, done)
+
+
 FAILURES: list[tuple[int, str, Exception]] = [
     (2, "start", StartFailed("No.")),
     (3, "start", StartFailed("No.")),
@@ -175,11 +186,7 @@ def test_nobody_waits_for_an_old_one_to_end_when_mist_stops(fake: FakeEngine, th
     assert (second.status, second.owner, second.replaced) == (Status.SWITCHING, "", 1)
     has_ended.set()
     work.stopping.clear()
-    recovery.recover_abandoned(owner="another", alone=False)
-    done = Deployment.objects.get(pk=second.pk)
-    assert (done.status, done.replicas) == (Status.LIVE, 3)
-    seen.meet(3, 4)
-    at_rest(fake, done)
+    goes_live_later(fake, second, seen)
 
 
 def test_nobody_waits_for_requests_to_what_was_cancelled(fake: FakeEngine, three: App) -> None:
@@ -236,11 +243,7 @@ def test_it_goes_on_after_mist_was_killed(
     second = killed_at(fake, three, number, step)
     assert second.is_rolling
     observation.observe_all()
-    recovery.recover_abandoned(owner="another", alone=True)
-    done = Deployment.objects.get(pk=second.pk)
-    assert (done.status, done.failure) == (Status.LIVE, ""), log(done)
-    seen.meet(3, 4)
-    at_rest(fake, done)
+    goes_live_later(fake, second, seen, alone=True)
 
 
 @pytest.mark.parametrize("step", ["start", "drain", "wait_for_servers"])
@@ -273,11 +276,7 @@ def test_when_mist_stops_all_stays_and_goes_on_later(fake: FakeEngine, three: Ap
     assert (second.status, second.owner, second.replaced) == (Status.SWITCHING, "", 1)
     assert len(reached(fake, three)) == 3 and "goes on when it is back" in log(second)
     work.stopping.clear()
-    recovery.recover_abandoned(owner="another", alone=False)
-    done = Deployment.objects.get(pk=second.pk)
-    assert (done.status, done.replicas) == (Status.LIVE, 3)
-    seen.meet(3, 4)
-    at_rest(fake, done)
+    goes_live_later(fake, second, seen)
 
 
 def test_it_begins_again_when_the_engine_was_away(
