@@ -10,7 +10,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +30,7 @@ from apps.engine.sources import check_repository_url
 _STORE = "lfs"
 """Folder of a mirror with the files that its last checkout needed, by their ids."""
 _BATCH = 100
+_PIECE = 1024 * 1024
 _MAX_POINTER = 1024
 _POINTER = re.compile(
     rb"version https://git-lfs\.github\.com/spec/v1\n(?:ext-[^\n]*\n)*"
@@ -65,8 +65,7 @@ def bring_large_files(
         for start in range(0, len(missing), _BATCH):
             server.fetch(missing[start : start + _BATCH], store)
     for path, pointer in pointers.items():
-        deadline.check()
-        _replace(target / path, store / pointer.oid)
+        _replace(target / path, store / pointer.oid, deadline)
     forget_unused(mirror, set(wanted))
 
 
@@ -104,11 +103,14 @@ def _read_pointer(file: Path) -> Pointer | None:
     return Pointer(match["oid"].decode(), int(match["size"])) if match else None
 
 
-def _replace(file: Path, content: Path) -> None:
+def _replace(file: Path, content: Path, deadline: Deadline) -> None:
     """Written into the file that is there, so that it stays executable when it was."""
     handle = os.open(file, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW)
     with os.fdopen(handle, "wb") as to, content.open("rb") as source:
-        shutil.copyfileobj(source, to, 1024 * 1024)
+        deadline.check()
+        while piece := source.read(_PIECE):
+            to.write(piece)
+            deadline.check()
 
 
 def _endpoint(mirror: Mirror, way: Way, sha: str, deadline: Deadline) -> _Endpoint:

@@ -11,7 +11,7 @@ import os
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,14 @@ from apps.engine.errors import CloneFailed
 from apps.engine.git_access import Way
 from apps.engine.git_errors import ACCESS_PAGE
 from apps.engine.repository_place import place_of
+from apps.engine.streams import until
 
 _TYPE = "application/vnd.git-lfs+json"
 _SECONDS = 20.0
 _MAX_ANSWER = 8 * 1024 * 1024
 _PIECE = 256 * 1024
+_AHEAD = 8
+"""Pieces that wait to be written."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +73,11 @@ class LfsServer:
         }
         headers = {"Accept": _TYPE, "Content-Type": _TYPE, **self._headers}
         request = self._request(f"{self._url}/objects/batch", headers, json.dumps(body).encode())
-        with self._open(request) as answer:
-            text = answer.read(_MAX_ANSWER)
+        text = b""
+        for piece in self._answer(request):
+            text += piece
+            if len(text) > _MAX_ANSWER:
+                break
         try:
             objects = json.loads(text)["objects"]
             return [entry for entry in objects if isinstance(entry, dict)]
@@ -87,19 +93,23 @@ class LfsServer:
             why = said.get("message") if isinstance(said, dict) else ""
             raise self._failure(f"lacks the file {pointer.oid[:12]}", detail=str(why)) from error
         part = store / f"{pointer.oid}.part"
+        try:
+            self._write(pointer, self._request(url, headers), part)
+            part.rename(store / pointer.oid)
+        finally:
+            part.unlink(missing_ok=True)
+
+    def _write(self, pointer: Pointer, request: urllib.request.Request, part: Path) -> None:
         digest, size = hashlib.sha256(), 0
-        with self._open(self._request(url, headers)) as answer, part.open("wb") as file:
-            while piece := answer.read(_PIECE):
-                self._deadline.check()
+        with part.open("wb") as file:
+            for piece in self._answer(request):
                 size += len(piece)
                 if size > pointer.size:
                     break
                 digest.update(piece)
                 file.write(piece)
         if (size, digest.hexdigest()) != (pointer.size, pointer.oid):
-            part.unlink()
             raise self._failure(f"gives other content than the file {pointer.oid[:12]} has")
-        part.rename(store / pointer.oid)
 
     def _request(
         self, url: str, headers: Mapping[str, str], body: bytes | None = None
@@ -118,25 +128,42 @@ class LfsServer:
             request.add_unredirected_header(name, value)
         return request
 
-    def _open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
+    def _answer(self, request: urllib.request.Request) -> Iterator[bytes]:
+        """In pieces, as they come. The deadline counts while the server is silent: what asks it
+        meanwhile is left to itself then, and gives up at the next piece or after `_SECONDS`."""
+        for piece in until(self._pieces(request), lambda: None, self._deadline, ahead=_AHEAD):
+            if isinstance(piece, Exception):
+                raise self._explained(piece) from None
+            yield piece
+        # A time that is up ends the iteration without a word.
         self._deadline.check()
+
+    def _pieces(self, request: urllib.request.Request) -> Iterator[bytes | Exception]:
+        """Runs in a thread of its own: what goes wrong is handed on as the last piece."""
         try:
-            answer: http.client.HTTPResponse = self._opener.open(request, timeout=_SECONDS)
-            return answer
-        except urllib.error.HTTPError as error:
+            with self._opener.open(request, timeout=_SECONDS) as answer:
+                while piece := answer.read1(_PIECE):
+                    yield piece
+                # Else `read1` takes a connection that was lost for the end.
+                if answer.length:
+                    raise http.client.IncompleteRead(b"", answer.length)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            yield error
+
+    def _explained(self, error: Exception) -> CloneFailed:
+        if isinstance(error, urllib.error.HTTPError):
             error.close()
             if error.code in {401, 403, 404}:
-                raise self._failure(
+                return self._failure(
                     "does not give its files to this app, or has none",
                     hint="Check that Git LFS is switched on for the repository, and the app's "
                     f"credential {ACCESS_PAGE}.",
-                ) from None
-            raise self._failure(f"answers with the error {error.code}") from None
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            reason = getattr(error, "reason", error)
-            if isinstance(reason, egress.Refused):
-                raise self._failure("leads to an address that is closed to Mist") from None
-            raise self._failure("does not answer", detail=str(reason)) from None
+                )
+            return self._failure(f"answers with the error {error.code}")
+        reason = getattr(error, "reason", error)
+        if isinstance(reason, egress.Refused):
+            return self._failure("leads to an address that is closed to Mist")
+        return self._failure("does not answer", detail=str(reason))
 
     def _failure(self, what: str, *, hint: str = "", detail: str = "") -> CloneFailed:
         return CloneFailed(

@@ -1,4 +1,4 @@
-"""Streams of the Docker engine that a deadline can end."""
+"""Streams of the Docker engine, and of other servers, that a deadline can end."""
 
 from __future__ import annotations
 
@@ -11,9 +11,15 @@ from typing import Any
 from apps.engine.deadline import Deadline
 
 
-def until(stream: Iterator[Any], close: Callable[[], None], deadline: Deadline) -> Iterator[Any]:
-    """Hand on a blocking stream from a thread, so that the deadline counts while it is silent."""
-    items: queue.Queue[Any] = queue.Queue(maxsize=1000)
+def until(
+    stream: Iterator[Any], close: Callable[[], None], deadline: Deadline, *, ahead: int = 1000
+) -> Iterator[Any]:
+    """Hand on a blocking stream from a thread, so that the deadline counts while it is silent.
+
+    At most `ahead` items are taken before they are asked for. What `close` does not end goes on
+    until its next item.
+    """
+    items: queue.Queue[Any] = queue.Queue(maxsize=ahead)
     end = object()
     left = threading.Event()
 
@@ -29,9 +35,11 @@ def until(stream: Iterator[Any], close: Callable[[], None], deadline: Deadline) 
         with contextlib.suppress(Exception):
             for item in stream:
                 put(item)
+                if left.is_set():
+                    break
         put(end)
 
-    thread = threading.Thread(target=read, name="docker-stream", daemon=True)
+    thread = threading.Thread(target=read, name="stream", daemon=True)
     thread.start()
     try:
         while deadline.remaining() > 0:

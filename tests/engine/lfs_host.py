@@ -24,6 +24,13 @@ class LfsHost:
     """Where files are said to be; empty for here."""
     spoiled: bool = False
     """Whether files arrive other than they were put."""
+    breaks_off: bool = False
+    """Whether connections end after half a file."""
+    stalled: str = ""
+    """Beginning of the paths at which an answer stops after half of it."""
+    stops: threading.Event = field(default_factory=threading.Event)
+    """Set once one has stopped there."""
+    goes_on: threading.Event = field(default_factory=threading.Event)
     seen: list[tuple[str, str]] = field(default_factory=list)
     """Path and Authorization header of each request."""
 
@@ -68,7 +75,16 @@ def _handler(host: LfsHost) -> type[BaseHTTPRequestHandler]:
             self.send_response(status)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(content)
+            half = len(content) // 2
+            self.wfile.write(content[:half])
+            if host.stalled and self.path.startswith(host.stalled):
+                host.stops.set()
+                host.goes_on.wait(60)
+            elif host.breaks_off and self.command == "GET":
+                self.close_connection = True
+                return
+            with contextlib.suppress(OSError):  # Nobody may be there any more.
+                self.wfile.write(content[half:])
 
         def log_message(self, format: str, *args: object) -> None:
             """Quiet."""
@@ -86,6 +102,7 @@ def serve_lfs() -> Iterator[LfsHost]:
     try:
         yield host
     finally:
+        host.goes_on.set()
         server.shutdown()
         server.server_close()
         thread.join()

@@ -12,7 +12,7 @@ import pytest
 
 from apps.engine.data import GitAccess
 from apps.engine.egress import Rules
-from apps.engine.errors import CloneFailed, InvalidSource
+from apps.engine.errors import Cancelled, CloneFailed, InvalidSource
 from tests.engine.git_host import GitHost, Origin
 from tests.engine.lfs_host import LfsHost, serve_lfs
 from tests.engine.ssh_host import has_sshd, serve_ssh
@@ -96,6 +96,31 @@ def test_what_is_missing_or_spoiled_fails_the_checkout(
         lfs.files.clear()
     lfs.spoiled = spoiled
     with pytest.raises(CloneFailed, match="other content" if spoiled else "lacks the file"):
+        desk.checkout(origin, ACCESS)
+    assert not desk.target.exists() and list((desk.mirror / "lfs").iterdir()) == []
+
+
+@pytest.mark.parametrize("stalled", ["/halden", "/files"])
+def test_a_cancel_is_heard_while_the_server_is_silent(
+    desk: Desk, origin: Origin, lfs: LfsHost, stalled: str
+) -> None:
+    """It is so in the middle of the list of files, or of a file."""
+    content = os.urandom(2_000_000)
+    origin.commit({".gitattributes": ATTRIBUTES, "a.bin": lfs.put(content)})
+    lfs.stalled = stalled
+    with pytest.raises(Cancelled):
+        desk.checkout(origin, ACCESS, cancelled=lfs.stops.is_set)
+    assert not lfs.goes_on.is_set()
+    assert not desk.target.exists() and list((desk.mirror / "lfs").iterdir()) == []
+    lfs.stalled = ""
+    assert (desk.checkout(origin, ACCESS) / "a.bin").read_bytes() == content
+
+
+def test_half_a_file_is_none(desk: Desk, origin: Origin, lfs: LfsHost) -> None:
+    """The connection is lost in the middle of it."""
+    origin.commit({".gitattributes": ATTRIBUTES, "a.bin": lfs.put(os.urandom(2_000_000))})
+    lfs.breaks_off = True
+    with pytest.raises(CloneFailed, match="does not answer"):
         desk.checkout(origin, ACCESS)
     assert not desk.target.exists() and list((desk.mirror / "lfs").iterdir()) == []
 

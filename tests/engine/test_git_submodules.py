@@ -3,7 +3,7 @@ own address is, and never with a credential of another host."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +44,15 @@ class Desk:
         self.target = root / "checkout"
         self.log: list[str] = []
 
-    def checkout(self, origin: Origin, access: GitAccess = ACCESS, seconds: float = 30) -> Path:
+    def checkout(
+        self,
+        origin: Origin,
+        access: GitAccess = ACCESS,
+        seconds: float = 30,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Path:
         more: dict[str, Any] = {"access": access, "log": self.log.append, "url": origin.url}
-        deadline = Deadline(seconds)
+        deadline = Deadline(seconds, cancelled=cancelled)
         found = self.git.fetch(mirror=self.mirror, ref="main", deadline=deadline, **more)
         self.git.checkout(
             mirror=self.mirror, sha=found.sha, target=self.target, deadline=deadline, **more
