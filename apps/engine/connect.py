@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
 from collections.abc import Sequence
 from typing import cast
@@ -11,11 +10,13 @@ from django.conf import settings
 
 from apps.engine.base import Engine
 from apps.engine.name_facts import NameFacts, Server
+from apps.engine.once import once
 
 
-@functools.cache
+@once
 def get_engine() -> Engine:
-    """The engine that `settings.MIST_ENGINE` names, made at first use.
+    """The engine that `settings.MIST_ENGINE` names, made at first use. There is one in a process:
+    what one thread holds of Traefik's ports another hands on.
 
     The module is imported by name because the real one brings in docker and GitPython, which an
     idle Mist does not need.

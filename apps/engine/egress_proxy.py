@@ -8,7 +8,6 @@ open without it. RFC 1928, without authentication and with CONNECT only.
 from __future__ import annotations
 
 import contextlib
-import functools
 import ipaddress
 import os
 import socket
@@ -18,6 +17,7 @@ import threading
 
 from apps.engine import egress
 from apps.engine.egress import Refused, Rules
+from apps.engine.once import once
 
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTPS_PROXY", "ALL_PROXY")
 _PIECE = 256 * 1024
@@ -120,7 +120,7 @@ def _copy(source: socket.socket, target: socket.socket, at_the_end: int) -> None
             one.shutdown(how)
 
 
-@functools.cache
+@once
 def _port_of(rules: Rules, process: int) -> int:
     """Where the proxy of these rules listens, in this process; started when it is first needed."""
     proxy = _Proxy(rules)

@@ -32,6 +32,8 @@ ARRIVE_SECONDS = 1.0
 """A connection that was begun at one socket has come about there by then."""
 CLOSE_SECONDS = 5.0
 """Until a Traefik that was told to end has closed its ports, which it does at once."""
+AGAIN_SECONDS = 0.1
+"""Until it is tried again to take hold of one that somebody else is starting."""
 SETTLED_SECONDS = 0.1
 UNCHANGED_SECONDS = 3.0
 """What is wrong for so long stays wrong, however long it is waited for."""
@@ -73,6 +75,8 @@ class TraefikProcess:
             with try_file_lock(self.lock) as is_mine:
                 if is_mine:
                     self._hold()
+                else:
+                    seconds = min(seconds, AGAIN_SECONDS)
         try:
             handle = os.pidfd_open(pid or 0)
         except OSError:
@@ -87,14 +91,16 @@ class TraefikProcess:
 
     def _hold(self) -> None:
         self.settle()
+        pid = self.pid()
+        # Connections of a dead Traefik have to get to the next: else it is no use to keep them.
+        fresh = take(pid, self._ports()) if pid is not None and can_migrate() else None
+        if fresh is None and self.pid() is None:
+            return  # It has died meanwhile, and visitors wait at what is held of the one before.
         # Whoever restarted it may be another process, and these the sockets of the one before, at
         # which visitors have come to wait since.
         with migrating():
             self._release()
-        self._watched = self.pid()
-        # Connections of a dead Traefik have to get to the next: else it is no use to keep them.
-        if self._watched is not None and can_migrate():
-            self._held = take(self._watched, self._ports())
+        self._held, self._watched = fresh, pid
 
     def _release(self) -> None:
         if self._held is not None:
@@ -169,8 +175,10 @@ class TraefikProcess:
         """The sockets at which visitors wait until the new one is ready; None where they cannot."""
         if self._held is not None and old in (None, self._held.pid):
             return self._held
-        self._release()
-        return None if old is None else take(old, self._ports())
+        before = None if old is None else take(old, self._ports())
+        with migrating():
+            self._release()
+        return before
 
     def _follow(self, before: Listeners, old: int | None, fresh: Listeners | None) -> None:
         """Lead visitors from one to the other, and have the old one finish what it has begun."""

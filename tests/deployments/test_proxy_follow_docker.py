@@ -13,16 +13,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from apps.engine import traefik_process
 from apps.engine.acme import Issuing
 from apps.engine.data import EngineConfig
 from apps.engine.errors import ProxyUnavailable
-from apps.engine.listeners import MIGRATE, can_migrate, listening
+from apps.engine.listeners import MIGRATE, Listeners, can_migrate, listening, take
 from apps.engine.process import holder_of_port, living_pid, spawn_detached
 from apps.engine.traefik import Traefik
 from apps.engine.traefik_process import find_traefik
@@ -78,18 +79,25 @@ def serving(world: World) -> int | None:
     return living_pid(home(world) / "traefik.pid")
 
 
+def kill_and_await_another(world: World) -> None:
+    old = serving(world)
+    assert old is not None
+    os.kill(old, signal.SIGKILL)
+    wait_until(lambda: serving(world) not in (old, None), "another Traefik", 30)
+
+
 def leaving(world: World) -> int | None:
     """The one that only ends what was begun."""
     return living_pid(home(world) / "traefik.leaving.pid")
 
 
 @contextmanager
-def watched(world: World, proxy: Traefik) -> Iterator[None]:
+def watched(world: World, proxy: Traefik, seconds: float = 0.2) -> Iterator[None]:
     """As a Mist that serves looks after it."""
 
     def look(over: threading.Event) -> None:
         while not over.is_set():
-            proxy.await_end(0.2)
+            proxy.await_end(seconds)
             if not over.is_set() and not proxy.running():
                 proxy.ensure_running()
 
@@ -154,13 +162,37 @@ def test_visitors_wait_while_a_killed_one_is_started_again(
     world: World, proxy: Traefik, app: App
 ) -> None:
     with watched(world, proxy), steady_visitors(world, app.host, kept=0, fresh=4) as seen:
-        old = serving(world)
-        assert old is not None
         time.sleep(0.5)
-        os.kill(old, signal.SIGKILL)
-        wait_until(lambda: serving(world) not in (old, None), "another Traefik", 30)
+        kill_and_await_another(world)
         time.sleep(2)
     # Whom it was answering at that moment is cut off; nobody is refused, nobody sees its 404.
+    assert len(seen.failures) <= 4 and len(seen.answers) > 100
+    assert all(one.startswith(CUT) for one in seen.failures), seen.failures
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_visitors_wait_when_it_is_killed_while_the_next_who_looks_after_it_takes_hold(
+    world: World, proxy: Traefik, app: App, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """Another process has restarted it."""
+    killed: list[int] = []
+
+    def take_and_kill(pid: int, wanted: Collection[int]) -> Listeners | None:
+        if threading.current_thread() is threading.main_thread() or killed:
+            return take(pid, wanted)
+        killed.append(pid)
+        taken = take(pid, wanted) if moment == "after" else None
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: serving(world) is None, "its end")
+        return taken or take(pid, wanted)
+
+    with watched(world, proxy), steady_visitors(world, app.host, kept=0, fresh=4) as seen:
+        time.sleep(0.5)
+        monkeypatch.setattr(traefik_process, "take", take_and_kill)
+        Traefik(world.engine.config).ensure_running(ISSUERS[0])
+        wait_until(lambda: bool(killed), "its end")
+        wait_until(lambda: serving(world) is not None, "another Traefik", 30)
+        time.sleep(2)
     assert len(seen.failures) <= 4 and len(seen.answers) > 100
     assert all(one.startswith(CUT) for one in seen.failures), seen.failures
 
