@@ -248,7 +248,7 @@ def go_live(
 ) -> Deployment | None:
     """Retire the live deployment of the app and put this one in its place, in one transaction with
     the app's own state: it does what was `observed`, and shall run, unless somebody has stopped it
-    since the work began.
+    since the deployment was asked for.
 
     Returns the one that was live before. Raises `Overtaken`, and `Cancelled` when a person was told
     that it ends: `cancel` writes to the same row, so one of them sees what the other did.
@@ -264,17 +264,15 @@ def go_live(
             .exclude(pk=deployment.pk)
             .first()
         )
-        wishes_waited = deployment.gap_began_at is not None or deployment.is_rolling
         if before is not None:
             move(before, Status.RETIRED)
         move(deployment, Status.LIVE, **fields)
-        state = {"observed": observed, "observed_detail": ""}
-        if deployment.app.wanted == App.Wanted.STOPPED and not wishes_waited:
-            # It was when the work began: deploying starts it.
-            state["wanted"] = App.Wanted.RUNNING
         mine = App.objects.filter(pk=deployment.app_id)
+        state = {"observed": observed, "observed_detail": ""}
+        if Deployment.objects.filter(pk=deployment.pk, starts_app=True).exists():
+            state["wanted"] = App.Wanted.RUNNING
         mine.update(**state)
-        # Who has stopped it since means this version too.
+        # Who has stopped it since this was asked for means this version too.
         mine.filter(wanted=App.Wanted.STOPPED).update(needs_apply=True, wishes=F("wishes") + 1)
     return before
 
@@ -291,7 +289,21 @@ def end_post_deploy(deployment: Deployment, *, failure: str) -> None:
     record(deployment, post_deploy=state, post_deploy_failure=failure[:500])
 
 
+def create(app: App, **fields: Any) -> Deployment:
+    """The app's next deployment, waiting. Deploying an app that is stopped starts it."""
+    with transaction.atomic():
+        number = next_number(app)
+        stopped = App.objects.filter(pk=app.pk, wanted=App.Wanted.STOPPED).exists()
+        return Deployment.objects.create(app=app, number=number, starts_app=stopped, **fields)
+
+
 def next_number(app: App) -> int:
     """The app's next deployment number; call it inside the transaction that uses it."""
     App.objects.filter(pk=app.pk).update(last_number=F("last_number") + 1)
     return App.objects.values_list("last_number", flat=True).get(pk=app.pk)
+
+
+def keep_stopped(app: App) -> None:
+    """Somebody stops the app: what is on its way does not start it. Call it in the transaction
+    that writes what is wanted."""
+    Deployment.objects.filter(app=app, starts_app=True).update(starts_app=False)

@@ -90,6 +90,9 @@ class Deployment(models.Model):
     """Whether it runs with the variables of `source` instead of those of now."""
     is_pinned = models.BooleanField(default=False, editable=False)
     """Its image is kept however many come after it."""
+    starts_app = models.BooleanField(default=False, editable=False)
+    """Whether the app was stopped when it was asked for, and nobody has stopped it again since: it
+    runs once this is live."""
     created_at = models.DateTimeField(default=timezone.now)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
@@ -109,9 +112,9 @@ class Deployment(models.Model):
     image = models.CharField(max_length=200, blank=True, default="")
     container_id = models.CharField(max_length=64, blank=True, default="")
     replica_ids = models.JSONField(default=list, blank=True, editable=False)
+    """The containers beside the first, where the app has several."""
     more_ports = models.JSONField(default=list, blank=True, editable=False)
     """Ports of its containers that an address may lead to, beside `port`."""
-    """The containers beside the first, where the app has several."""
     port = models.PositiveIntegerField(null=True, blank=True)
     milliseconds = models.PositiveIntegerField(null=True, blank=True)
     """How long the last good health check took."""

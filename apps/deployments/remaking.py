@@ -54,9 +54,8 @@ def request_repair(live: Deployment) -> bool:
         newer = Deployment.objects.filter(app=live.app_id, pk__gt=live.pk)
         if newer.filter(Q(status__in=UNFINISHED) | Q(trigger=Deployment.Trigger.REPAIR)).exists():
             return False
-        deployment = Deployment.objects.create(
-            app_id=live.app_id,
-            number=lifecycle.next_number(live.app),
+        deployment = lifecycle.create(
+            live.app,
             ref=live.ref,
             commit=live.commit,
             wanted_image=live.pinned_image,

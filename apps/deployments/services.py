@@ -53,9 +53,8 @@ def deployment_request(
     else:
         wanted = check_ref(ref) if ref else app.branch
     with transaction.atomic():
-        deployment = Deployment.objects.create(
-            app=app,
-            number=lifecycle.next_number(app),
+        deployment = lifecycle.create(
+            app,
             ref=wanted,
             trigger=trigger,
             requested_by=requested_by,
@@ -160,9 +159,8 @@ def deployment_rollback(
         fresh = Deployment.objects.select_related("app").get(pk=to.pk)
         if not fresh.can_be_rolled_back_to:
             raise NotKept(f"The image of #{fresh.number} is no longer kept. Deploy its commit.")
-        deployment = Deployment.objects.create(
-            app=fresh.app,
-            number=lifecycle.next_number(fresh.app),
+        deployment = lifecycle.create(
+            fresh.app,
             ref=fresh.ref,
             trigger=trigger,
             requested_by=requested_by,
@@ -254,6 +252,8 @@ def _wish(
         fields["deleted_at"] = timezone.now()
     with transaction.atomic():
         App.objects.filter(pk=app.pk).update(**fields)
+        if wanted == App.Wanted.STOPPED:
+            lifecycle.keep_stopped(app)
         if action:
             before = facts(app, "repository", "branch") if deleted else {}
             record(action, app, before=before)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from apps.deployments import observation, reconciliation
-from apps.deployments.models import Status
+from apps.deployments import observation, pipeline, reconciliation, recovery
+from apps.deployments.models import Deployment, Status
+from apps.deployments.remaking import request_repair
 from apps.deployments.services import app_restart, app_stop
+from apps.deployments.tasks import claim_next
 from apps.engine.data import ContainerStatus
 from apps.engine.errors import EngineUnavailable, StartFailed
 from apps.engine.fake import FakeEngine
@@ -21,6 +23,13 @@ class Killed(BaseException):
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reconciliation, "RETRY_SECONDS", 0.0)
+
+
+def run_next() -> Deployment:
+    claimed = claim_next()
+    assert claimed is not None
+    pipeline.run(claimed)
+    return Deployment.objects.get(pk=claimed.pk)
 
 
 def seen(app: App) -> tuple[str, str]:
@@ -120,3 +129,37 @@ def test_a_stop_that_is_asked_for_while_a_new_version_comes_holds_for_that_one(
     web.refresh_from_db()
     assert fake.containers.all[second.container_id].status is ContainerStatus.EXITED
     assert (web.observed, web.needs_apply) == (App.Observed.STOPPED, False)
+
+
+@pytest.mark.parametrize("was", [App.Wanted.RUNNING, App.Wanted.STOPPED])
+def test_a_stop_holds_though_mist_dies_in_the_middle_of_that_deployment(
+    fake: FakeEngine, web: App, was: str
+) -> None:
+    """Pressed while it waits or is at work. The next Mist begins the deployment again."""
+    deploy(web)
+    App.objects.filter(pk=web.pk).update(wanted=was)
+
+    def die() -> None:
+        app_stop(app=web)
+        raise Killed
+
+    fake.containers.fail("build", die)
+    with pytest.raises(Killed):
+        deploy(web)
+    recovery.recover_abandoned(owner="next", alone=True)
+    second = run_next()
+    web.refresh_from_db()
+    assert (second.status, web.wanted) == (Status.LIVE, App.Wanted.STOPPED)
+    reconciliation.apply_wishes()
+    assert fake.containers.all[second.container_id].status is ContainerStatus.EXITED
+
+
+def test_a_repair_that_was_asked_for_before_a_stop_does_not_start_the_app(
+    fake: FakeEngine, web: App
+) -> None:
+    live = deploy(web)
+    assert request_repair(live)
+    app_stop(app=web)
+    repaired = run_next()
+    web.refresh_from_db()
+    assert (repaired.status, web.wanted) == (Status.LIVE, App.Wanted.STOPPED)
