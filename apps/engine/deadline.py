@@ -7,6 +7,9 @@ from collections.abc import Callable
 
 from apps.engine.errors import Cancelled, TimedOut
 
+ASK_SECONDS = 0.1
+"""A question is a small query: some ten in a second for a deployment that only waits."""
+
 
 class Deadline:
     """A limit in seconds for one step, and a question whether somebody cancelled it.
@@ -39,9 +42,9 @@ class Deadline:
             raise TimedOut(f"{self.what} took longer than {self.seconds:.0f} s.")
 
     def sleep(self, seconds: float) -> None:
-        """Sleep at most `seconds`, waking at least each 0.25 s to `check()`."""
+        """Sleep at most `seconds`, waking each `ASK_SECONDS` to `check()`."""
         until = time.monotonic() + seconds
         self.check()
         while (left := until - time.monotonic()) > 0:
-            time.sleep(min(left, 0.25, self.remaining() + 0.001))
+            time.sleep(min(left, ASK_SECONDS, self.remaining() + 0.001))
             self.check()
