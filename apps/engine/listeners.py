@@ -21,11 +21,15 @@ from pathlib import Path
 
 import psutil
 
+from apps.engine.locks import file_lock
+
 FIRST, SECOND = 0, 1
 """Places in the group: who came first, and moves up when the one before it is closed."""
 TO_NEWEST = "127.77.73.83"
 """Who asks from this address of the machine itself is led to the second."""
 MIGRATE = Path("/proc/sys/net/ipv4/tcp_migrate_req")
+MIGRATE_LOCK = Path("/run/lock/mist-migrate")
+"""Held by whoever has changed it."""
 _SO_ATTACH_REUSEPORT_CBPF = 51
 _PIDFD_GETFD = 438
 _SENDER = 0xFFF00000 + 12
@@ -92,16 +96,19 @@ def listening(pid: int) -> set[int]:
 @contextmanager
 def migrating() -> Iterator[None]:
     """Meanwhile connections that wait at a socket which is closed for good move to the next one of
-    its group, instead of being cut, where Mist `can_migrate`. No other sockets are concerned."""
+    its group, instead of being cut, where Mist `can_migrate`. No other sockets are concerned.
+
+    It is a setting of the machine: one Mist waits for another, lest it is put back too early."""
     if not can_migrate():
         yield
         return
-    before = MIGRATE.read_text()
-    MIGRATE.write_text("1\n")
-    try:
-        yield
-    finally:
-        MIGRATE.write_text(before)
+    with file_lock(MIGRATE_LOCK):
+        before = MIGRATE.read_text()
+        MIGRATE.write_text("1\n")
+        try:
+            yield
+        finally:
+            MIGRATE.write_text(before)
 
 
 def can_migrate() -> bool:

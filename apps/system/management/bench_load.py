@@ -89,9 +89,7 @@ class _Person:
     async def get(self, path: str) -> int:
         """The status of the page, read to its end."""
         async with self._lock:
-            if self._streams is None or self._streams[1].is_closing():
-                self._streams = await asyncio.open_connection("127.0.0.1", self._port)
-            reader, writer = self._streams
+            reader, writer = await self._connection()
             writer.write(
                 f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{self._port}\r\n"
                 f"Cookie: {self._cookie}\r\nAccept: text/html\r\n\r\n".encode()
@@ -106,6 +104,14 @@ class _Person:
                 size = int(head.partition("content-length: ")[2].partition("\r\n")[0])
                 await reader.readexactly(size)
             return int(head.split(" ", 2)[1])
+
+    async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """The one that is open, unless the server has closed it, as it does with idle ones."""
+        if self._streams is not None and self._streams[0].at_eof():
+            self.leave()
+        if self._streams is None or self._streams[1].is_closing():
+            self._streams = await asyncio.open_connection("127.0.0.1", self._port)
+        return self._streams
 
     def leave(self) -> None:
         if self._streams is not None:
