@@ -19,7 +19,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.urls import reverse
 
 from apps.deployments.models import Deployment, Status
-from apps.deployments.services import app_delete
+from apps.deployments.services import app_delete, deployment_rollback
 from apps.engine.bench import bare_deployment, cpu_seconds, resident_mb, run_program
 from apps.projects.models import App
 from apps.system.management import bench_logs
@@ -120,23 +120,24 @@ def _wait_until_quiet(pid: int) -> None:
 
 
 def _deployments(rounds: int) -> dict[str, float]:
-    """Mist and bare tools in turn, so that a slow moment of the machine meets both."""
-    with_mist, bare = [], []
-    app: App | None = None
-    for number in range(rounds + 1):
-        deployment = demo_start(requested_by=None)
-        app = deployment.app
-        seconds = _wait_until_live(deployment)
-        other = bare_deployment(app.repository, "main")
-        if number:  # the first round fills the caches
-            with_mist.append(seconds)
-            bare.append(other)
-    if app is not None:
-        _delete(app)
+    """Mist and bare tools in turn, so that a slow moment of the machine meets both; then the way
+    back to the version before, which builds nothing."""
+    with_mist, bare, back = [], [], []
+    deployment = demo_start(requested_by=None)
+    _wait_until_live(deployment)  # This one fills the caches.
+    bare_deployment(deployment.app.repository, "main")
+    for _ in range(rounds):
+        before, deployment = deployment, demo_start(requested_by=None)
+        with_mist.append(_wait_until_live(deployment))
+        bare.append(bare_deployment(deployment.app.repository, "main"))
+        back.append(_wait_until_live(deployment_rollback(to=before, requested_by=None)))
+    _delete(deployment.app)
     return {
         "mist_s": round(statistics.median(with_mist), 2),
         "bare_s": round(statistics.median(bare), 2),
         "overhead_s": round(statistics.median(with_mist) - statistics.median(bare), 2),
+        "rollback_s": round(statistics.median(back), 2),
+        "rollback_max_s": round(max(back), 2),
     }
 
 
