@@ -17,7 +17,7 @@ from django.core.management.base import CommandError
 
 from apps.deployments.models import Deployment, Status
 from apps.deployments.services import app_delete, deployment_cancel, deployment_request
-from apps.engine.soak import Repository, served
+from apps.engine.trials import Repository, served
 from apps.projects.models import App, Project
 from apps.projects.services import app_create, app_update, project_create
 from apps.system.management.soak_invariants import find_leaks, is_at_rest

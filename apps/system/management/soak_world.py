@@ -27,7 +27,7 @@ from apps.deployments.services import (
 )
 from apps.engine import process
 from apps.engine.connect import get_engine
-from apps.engine.soak import Repository, kill_process_of
+from apps.engine.trials import Repository, kill_process_of
 from apps.projects.models import App
 from apps.system.management.base import mist_pid
 from apps.system.management.own_instance import run_mist

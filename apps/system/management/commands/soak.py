@@ -21,7 +21,7 @@ from django.urls import reverse
 
 from apps.deployments.models import Deployment, Status
 from apps.deployments.services import app_delete, deployment_request
-from apps.engine.soak import Repository, served
+from apps.engine.trials import Repository, served
 from apps.projects.models import App
 from apps.projects.services import app_create, project_create
 from apps.system.management.base import MistCommand
