@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import functools
 import hashlib
 import http.client
 import json
 import os
+import socket
 import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from apps.engine import egress
 from apps.engine.deadline import Deadline
@@ -50,7 +52,6 @@ class LfsServer:
         self._headers = headers
         self._way = way
         self._deadline = deadline
-        self._opener = _opener(way.rules)
         self._host = place_of(self._url).host
 
     def fetch(self, pointers: Sequence[Pointer], store: Path) -> None:
@@ -129,26 +130,14 @@ class LfsServer:
         return request
 
     def _answer(self, request: urllib.request.Request) -> Iterator[bytes]:
-        """In pieces, as they come. The deadline counts while the server is silent: what asks it
-        meanwhile is left to itself then, and gives up at the next piece or after `_SECONDS`."""
-        for piece in until(self._pieces(request), lambda: None, self._deadline, ahead=_AHEAD):
+        """In pieces, as they come. Raises `CloneFailed` and what the deadline raises."""
+        call = _Call(self._way.rules)
+        for piece in until(call.pieces(request), call.close, self._deadline, ahead=_AHEAD):
             if isinstance(piece, Exception):
                 raise self._explained(piece) from None
             yield piece
         # A time that is up ends the iteration without a word.
         self._deadline.check()
-
-    def _pieces(self, request: urllib.request.Request) -> Iterator[bytes | Exception]:
-        """Runs in a thread of its own: what goes wrong is handed on as the last piece."""
-        try:
-            with self._opener.open(request, timeout=_SECONDS) as answer:
-                while piece := answer.read1(_PIECE):
-                    yield piece
-                # Else `read1` takes a connection that was lost for the end.
-                if answer.length:
-                    raise http.client.IncompleteRead(b"", answer.length)
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            yield error
 
     def _explained(self, error: Exception) -> CloneFailed:
         if isinstance(error, urllib.error.HTTPError):
@@ -173,13 +162,49 @@ class LfsServer:
         )
 
 
+class _Call:
+    """One request, with those that it is redirected to. It can be ended at any moment."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._made: list[socket.socket] = []
+        self._closed = False
+
+    def pieces(self, request: urllib.request.Request) -> Iterator[bytes | Exception]:
+        """Runs in a thread of its own: what goes wrong is handed on as the last piece."""
+        try:
+            with _opener(self).open(request, timeout=_SECONDS) as answer:
+                while piece := answer.read1(_PIECE):
+                    yield piece
+                # Else `read1` takes a connection that was lost for the end.
+                if answer.length:
+                    raise http.client.IncompleteRead(b"", answer.length)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            yield error
+
+    def connect(self, host: str, port: int) -> socket.socket:
+        made = egress.connect(host, port, self._rules)
+        # A second handle: TLS takes the first one for itself.
+        self._made.append(made.dup())
+        if self._closed:
+            self.close()
+        return made
+
+    def close(self) -> None:
+        """From any thread: whoever waits for an answer gets no more."""
+        self._closed = True
+        for one in self._made:
+            with contextlib.suppress(OSError), one:
+                one.shutdown(socket.SHUT_RDWR)
+
+
 class _Connection(http.client.HTTPConnection):
-    def __init__(self, *args: Any, rules: Rules, **more: Any) -> None:
+    def __init__(self, *args: Any, call: _Call, **more: Any) -> None:
         super().__init__(*args, **more)
-        self.rules = rules
+        self.call = call
 
     def connect(self) -> None:
-        self.sock = egress.connect(self.host, self.port, self.rules)
+        self.sock = self.call.connect(self.host, self.port)
         self.sock.settimeout(_SECONDS)
 
 
@@ -192,25 +217,40 @@ class _SecureConnection(_Connection):
 
 
 class _Handler(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, call: _Call) -> None:
         super().__init__()
-        self.rules = rules
+        self.call = call
 
     def http_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(functools.partial(_Connection, rules=self.rules), request)
+        return self.do_open(functools.partial(_Connection, call=self.call), request)
 
     def https_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(functools.partial(_SecureConnection, rules=self.rules), request)
+        return self.do_open(functools.partial(_SecureConnection, call=self.call), request)
 
 
-def _opener(rules: Rules) -> urllib.request.OpenerDirector:
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    def http_error_302(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+    ) -> Any:
+        fp.close()  # Else all of its body would be read, which may have no end.
+        return super().http_error_302(req, fp, code, msg, headers)
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
+
+
+def _opener(call: _Call) -> urllib.request.OpenerDirector:
     """For http:// and https:// only. A proxy of the machine's own makes the connections where
-    there is one."""
+    there is one; they end by themselves then, at the next piece or after `_SECONDS`."""
     opener = urllib.request.OpenerDirector()
     handlers: list[urllib.request.BaseHandler] = [
         urllib.request.UnknownHandler(),
         urllib.request.HTTPDefaultErrorHandler(),
-        urllib.request.HTTPRedirectHandler(),
+        _Redirects(),
         urllib.request.HTTPErrorProcessor(),
     ]
     if has_own_proxy():
@@ -220,7 +260,7 @@ def _opener(rules: Rules) -> urllib.request.OpenerDirector:
             urllib.request.HTTPSHandler(context=_trust()),
         ]
     else:
-        handlers.append(_Handler(rules))
+        handlers.append(_Handler(call))
     for handler in handlers:
         opener.add_handler(handler)
     return opener

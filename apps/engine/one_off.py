@@ -71,7 +71,7 @@ def _start(client: docker.DockerClient, spec: ContainerSpec) -> Container:
 
 def _follow(follow: Follow, container: Container, log: LineSink, deadline: Deadline) -> None:
     """Hand on every line once until the container has ended; its `attrs` are those of the end."""
-    last, looked = "", time.monotonic()
+    last = ""
     away: Deadline | None = None
     while True:
         seen = last
@@ -83,10 +83,6 @@ def _follow(follow: Follow, container: Container, log: LineSink, deadline: Deadl
                     if line.stamp > seen:
                         log(line.text)
                         last = line.stamp
-                # A command that never pauses can be cancelled too.
-                if time.monotonic() - looked > LOOK_SECONDS:
-                    deadline.check()
-                    looked = time.monotonic()
             deadline.check()
             container.reload()
         except (EngineAway, requests.RequestException) as error:

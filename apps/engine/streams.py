@@ -5,19 +5,22 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from apps.engine.deadline import Deadline
+from apps.engine.deadline import ASK_SECONDS, Deadline
 
 
 def until(
     stream: Iterator[Any], close: Callable[[], None], deadline: Deadline, *, ahead: int = 1000
 ) -> Iterator[Any]:
-    """Hand on a blocking stream from a thread, so that the deadline counts while it is silent.
+    """Hand on a blocking stream from a thread, so that the deadline counts while it is silent, and
+    while it never pauses.
 
     At most `ahead` items are taken before they are asked for. What `close` does not end goes on
-    until its next item.
+    until its next item. Raises what `check` of the deadline raises; a time that is up ends the
+    iteration without a word.
     """
     items: queue.Queue[Any] = queue.Queue(maxsize=ahead)
     end = object()
@@ -42,11 +45,14 @@ def until(
     thread = threading.Thread(target=read, name="stream", daemon=True)
     thread.start()
     try:
-        while deadline.remaining() > 0:
-            try:
-                item = items.get(timeout=min(0.25, deadline.remaining() + 0.001))
-            except queue.Empty:
+        asked = time.monotonic()
+        while (rest := deadline.remaining()) > 0:
+            if time.monotonic() - asked >= ASK_SECONDS:
                 deadline.check()
+                asked = time.monotonic()
+            try:
+                item = items.get(timeout=min(ASK_SECONDS, rest))
+            except queue.Empty:
                 continue
             if item is end:
                 return

@@ -24,13 +24,18 @@ class LfsHost:
     """Where files are said to be; empty for here."""
     spoiled: bool = False
     """Whether files arrive other than they were put."""
-    breaks_off: bool = False
-    """Whether connections end after half a file."""
     stalled: str = ""
-    """Beginning of the paths at which an answer stops after half of it."""
+    """Beginning of the paths at which an answer gets no further than its half, for ten seconds;
+    then the connection ends."""
+    drips: bool = False
+    """Whether a byte comes now and then meanwhile."""
     stops: threading.Event = field(default_factory=threading.Event)
     """Set once one has stopped there."""
-    goes_on: threading.Event = field(default_factory=threading.Event)
+    lost: threading.Event = field(default_factory=threading.Event)
+    """Set once its client is gone."""
+    detour: bool = False
+    """Whether who asks for a file is sent on, with a page that has no end."""
+    over: threading.Event = field(default_factory=threading.Event)
     seen: list[tuple[str, str]] = field(default_factory=list)
     """Path and Authorization header of each request."""
 
@@ -56,7 +61,10 @@ def _handler(host: LfsHost) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             host.seen.append((self.path, self.headers.get("Authorization", "")))
-            content = host.files[self.path.rpartition("/")[2]]
+            if host.detour and "?" not in self.path:
+                self._send_on(f"{host.url}{self.path}?again")
+                return
+            content = host.files[self.path.partition("?")[0].rpartition("/")[2]]
             self._answer(200, content[::-1] if host.spoiled else content)
 
         def do_POST(self) -> None:
@@ -79,12 +87,27 @@ def _handler(host: LfsHost) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(content[:half])
             if host.stalled and self.path.startswith(host.stalled):
                 host.stops.set()
-                host.goes_on.wait(60)
-            elif host.breaks_off and self.command == "GET":
-                self.close_connection = True
-                return
-            with contextlib.suppress(OSError):  # Nobody may be there any more.
+                self._stall(content[half:])
+            else:
                 self.wfile.write(content[half:])
+
+        def _stall(self, rest: bytes) -> None:
+            self.close_connection = True
+            for number in range(200):
+                if host.over.wait(0.05):
+                    break
+                try:
+                    self.wfile.write(rest[number : number + 1] if host.drips else b"")
+                except OSError:
+                    host.lost.set()
+                    break
+
+        def _send_on(self, url: str) -> None:
+            self.send_response(302)
+            self.send_header("Location", url)
+            self.send_header("Content-Length", str(10**12))
+            self.end_headers()
+            self._stall(b"")
 
         def log_message(self, format: str, *args: object) -> None:
             """Quiet."""
@@ -102,7 +125,7 @@ def serve_lfs() -> Iterator[LfsHost]:
     try:
         yield host
     finally:
-        host.goes_on.set()
+        host.over.set()
         server.shutdown()
         server.server_close()
         thread.join()

@@ -100,18 +100,19 @@ def test_what_is_missing_or_spoiled_fails_the_checkout(
     assert not desk.target.exists() and list((desk.mirror / "lfs").iterdir()) == []
 
 
+@pytest.mark.parametrize("drips", [False, True])
 @pytest.mark.parametrize("stalled", ["/halden", "/files"])
-def test_a_cancel_is_heard_while_the_server_is_silent(
-    desk: Desk, origin: Origin, lfs: LfsHost, stalled: str
+def test_a_cancel_is_heard_whatever_the_server_does(
+    desk: Desk, origin: Origin, lfs: LfsHost, stalled: str, drips: bool
 ) -> None:
-    """It is so in the middle of the list of files, or of a file."""
+    """In the middle of the list of files, or of a file, it is silent or never pauses."""
     content = os.urandom(2_000_000)
     origin.commit({".gitattributes": ATTRIBUTES, "a.bin": lfs.put(content)})
-    lfs.stalled = stalled
+    lfs.stalled, lfs.drips = stalled, drips
     with pytest.raises(Cancelled):
         desk.checkout(origin, ACCESS, cancelled=lfs.stops.is_set)
-    assert not lfs.goes_on.is_set()
     assert not desk.target.exists() and list((desk.mirror / "lfs").iterdir()) == []
+    assert not drips or lfs.lost.wait(5)
     lfs.stalled = ""
     assert (desk.checkout(origin, ACCESS) / "a.bin").read_bytes() == content
 
@@ -119,10 +120,17 @@ def test_a_cancel_is_heard_while_the_server_is_silent(
 def test_half_a_file_is_none(desk: Desk, origin: Origin, lfs: LfsHost) -> None:
     """The connection is lost in the middle of it."""
     origin.commit({".gitattributes": ATTRIBUTES, "a.bin": lfs.put(os.urandom(2_000_000))})
-    lfs.breaks_off = True
+    lfs.stalled = "/files"
+    lfs.over.set()
     with pytest.raises(CloneFailed, match="does not answer"):
         desk.checkout(origin, ACCESS)
     assert not desk.target.exists() and list((desk.mirror / "lfs").iterdir()) == []
+
+
+def test_a_page_that_sends_on_is_not_read(desk: Desk, origin: Origin, lfs: LfsHost) -> None:
+    origin.commit({".gitattributes": ATTRIBUTES, "a.bin": lfs.put(b"1")})
+    lfs.detour = True
+    assert (desk.checkout(origin, ACCESS) / "a.bin").read_text() == "1"
 
 
 def test_a_token_is_for_its_own_host_alone(
