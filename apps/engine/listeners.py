@@ -28,8 +28,8 @@ FIRST, SECOND = 0, 1
 TO_NEWEST = "127.77.73.83"
 """Who asks from this address of the machine itself is led to the second."""
 MIGRATE = Path("/proc/sys/net/ipv4/tcp_migrate_req")
-MIGRATE_LOCK = Path("/run/lock/mist-migrate")
-"""Held by whoever has changed it."""
+MIGRATE_LOCK = Path("/run/mist-migrate.lock")
+"""Held by whoever has changed it. Root alone can make it: anybody could in /run/lock."""
 _SO_ATTACH_REUSEPORT_CBPF = 51
 _PIDFD_GETFD = 438
 _SENDER = 0xFFF00000 + 12

@@ -98,9 +98,14 @@ class TraefikProcess:
             return  # It has died meanwhile, and visitors wait at what is held of the one before.
         # Whoever restarted it may be another process, and these the sockets of the one before, at
         # which visitors have come to wait since.
-        with migrating():
-            self._release()
+        self._move_on(fresh)
         self._held, self._watched = fresh, pid
+
+    def _move_on(self, fresh: Listeners | None) -> None:
+        """Let go of what is held, and have those that wait there wait at `fresh`."""
+        if self._held is not None:
+            self._follow(self._held, None, fresh)
+        self._release()
 
     def _release(self) -> None:
         if self._held is not None:
@@ -176,8 +181,7 @@ class TraefikProcess:
         if self._held is not None and old in (None, self._held.pid):
             return self._held
         before = None if old is None else take(old, self._ports())
-        with migrating():
-            self._release()
+        self._move_on(before)
         return before
 
     def _follow(self, before: Listeners, old: int | None, fresh: Listeners | None) -> None:
