@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.deployments import events
-from apps.deployments.models import RUNNING, Deployment, PostDeploy, Status
+from apps.deployments.models import RUNNING, UNFINISHED, Deployment, PostDeploy, Status
 from apps.engine.errors import Cancelled
 from apps.projects.models import App
 
@@ -289,12 +289,13 @@ def end_post_deploy(deployment: Deployment, *, failure: str) -> None:
     record(deployment, post_deploy=state, post_deploy_failure=failure[:500])
 
 
-def create(app: App, **fields: Any) -> Deployment:
-    """The app's next deployment, waiting. Deploying an app that is stopped starts it."""
+def create(app: App, *, may_start: bool = True, **fields: Any) -> Deployment:
+    """The app's next deployment, waiting. Where it `may_start` an app that is stopped, it does."""
     with transaction.atomic():
         number = next_number(app)
         stopped = App.objects.filter(pk=app.pk, wanted=App.Wanted.STOPPED).exists()
-        return Deployment.objects.create(app=app, number=number, starts_app=stopped, **fields)
+        starts = may_start and stopped
+        return Deployment.objects.create(app=app, number=number, starts_app=starts, **fields)
 
 
 def next_number(app: App) -> int:
@@ -306,4 +307,5 @@ def next_number(app: App) -> int:
 def keep_stopped(app: App) -> None:
     """Somebody stops the app: what is on its way does not start it. Call it in the transaction
     that writes what is wanted."""
-    Deployment.objects.filter(app=app, starts_app=True).update(starts_app=False)
+    on_its_way = Deployment.objects.filter(app=app, status__in=UNFINISHED)
+    on_its_way.filter(starts_app=True).update(starts_app=False)

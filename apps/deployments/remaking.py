@@ -56,6 +56,8 @@ def request_repair(live: Deployment) -> bool:
             return False
         deployment = lifecycle.create(
             live.app,
+            # Nobody has asked for it, and somebody may just have stopped the app.
+            may_start=False,
             ref=live.ref,
             commit=live.commit,
             wanted_image=live.pinned_image,

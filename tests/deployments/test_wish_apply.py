@@ -154,12 +154,25 @@ def test_a_stop_holds_though_mist_dies_in_the_middle_of_that_deployment(
     assert fake.containers.all[second.container_id].status is ContainerStatus.EXITED
 
 
-def test_a_repair_that_was_asked_for_before_a_stop_does_not_start_the_app(
-    fake: FakeEngine, web: App
+@pytest.mark.parametrize("stopped", ["before", "after"])
+def test_a_repair_that_nobody_asked_for_does_not_start_an_app_that_is_stopped(
+    fake: FakeEngine, web: App, stopped: str
 ) -> None:
     live = deploy(web)
+    if stopped == "before":
+        app_stop(app=web)
     assert request_repair(live)
-    app_stop(app=web)
+    if stopped == "after":
+        app_stop(app=web)
     repaired = run_next()
     web.refresh_from_db()
     assert (repaired.status, web.wanted) == (Status.LIVE, App.Wanted.STOPPED)
+
+
+def test_a_stop_says_nothing_of_deployments_that_are_over(fake: FakeEngine, web: App) -> None:
+    """Nor does it wait for whoever holds their rows, as a rollback does."""
+    app_stop(app=web)
+    over = deploy(web)
+    app_stop(app=web)
+    over.refresh_from_db()
+    assert over.starts_app
