@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.deployments import events
-from apps.deployments.models import RUNNING, UNFINISHED, Deployment, PostDeploy, Status
+from apps.deployments.models import RUNNING, Deployment, PostDeploy, Status
 from apps.engine.errors import Cancelled
 from apps.projects.models import App
 
@@ -287,25 +287,3 @@ def end_post_deploy(deployment: Deployment, *, failure: str) -> None:
     `Overtaken`."""
     state = PostDeploy.FAILED if failure else PostDeploy.DONE
     record(deployment, post_deploy=state, post_deploy_failure=failure[:500])
-
-
-def create(app: App, *, may_start: bool = True, **fields: Any) -> Deployment:
-    """The app's next deployment, waiting. Where it `may_start` an app that is stopped, it does."""
-    with transaction.atomic():
-        number = next_number(app)
-        stopped = App.objects.filter(pk=app.pk, wanted=App.Wanted.STOPPED).exists()
-        starts = may_start and stopped
-        return Deployment.objects.create(app=app, number=number, starts_app=starts, **fields)
-
-
-def next_number(app: App) -> int:
-    """The app's next deployment number; call it inside the transaction that uses it."""
-    App.objects.filter(pk=app.pk).update(last_number=F("last_number") + 1)
-    return App.objects.values_list("last_number", flat=True).get(pk=app.pk)
-
-
-def keep_stopped(app: App) -> None:
-    """Somebody stops the app: what is on its way does not start it. Call it in the transaction
-    that writes what is wanted."""
-    on_its_way = Deployment.objects.filter(app=app, status__in=UNFINISHED)
-    on_its_way.filter(starts_app=True).update(starts_app=False)

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from apps.audit import trail
-from apps.deployments import changes, events, lifecycle, planning
+from apps.deployments import changes, events, lifecycle, planning, queueing
 from apps.deployments.archive import keep_output
 from apps.deployments.holdings import holdings_of, holdings_then
 from apps.deployments.models import UNFINISHED, Deployment
@@ -54,7 +54,7 @@ def request_repair(live: Deployment) -> bool:
         newer = Deployment.objects.filter(app=live.app_id, pk__gt=live.pk)
         if newer.filter(Q(status__in=UNFINISHED) | Q(trigger=Deployment.Trigger.REPAIR)).exists():
             return False
-        deployment = lifecycle.create(
+        deployment = queueing.create(
             live.app,
             # Nobody has asked for it, and somebody may just have stopped the app.
             may_start=False,

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.audit.trail import facts, record
-from apps.deployments import events, lifecycle
+from apps.deployments import events, lifecycle, queueing
 from apps.deployments.changes import same_source
 from apps.deployments.image_wishes import refuse_image, wished_image
 from apps.deployments.models import PUSHED, RUNNING, Deployment, Status
@@ -53,7 +53,7 @@ def deployment_request(
     else:
         wanted = check_ref(ref) if ref else app.branch
     with transaction.atomic():
-        deployment = lifecycle.create(
+        deployment = queueing.create(
             app,
             ref=wanted,
             trigger=trigger,
@@ -159,7 +159,7 @@ def deployment_rollback(
         fresh = Deployment.objects.select_related("app").get(pk=to.pk)
         if not fresh.can_be_rolled_back_to:
             raise NotKept(f"The image of #{fresh.number} is no longer kept. Deploy its commit.")
-        deployment = lifecycle.create(
+        deployment = queueing.create(
             fresh.app,
             ref=fresh.ref,
             trigger=trigger,
@@ -253,7 +253,7 @@ def _wish(
     with transaction.atomic():
         App.objects.filter(pk=app.pk).update(**fields)
         if wanted == App.Wanted.STOPPED:
-            lifecycle.keep_stopped(app)
+            queueing.keep_stopped(app)
         if action:
             before = facts(app, "repository", "branch") if deleted else {}
             record(action, app, before=before)

@@ -74,7 +74,7 @@ class LfsServer:
         }
         headers = {"Accept": _TYPE, "Content-Type": _TYPE, **self._headers}
         request = self._request(f"{self._url}/objects/batch", headers, json.dumps(body).encode())
-        text = b""
+        text = bytearray()
         for piece in self._answer(request):
             text += piece
             if len(text) > _MAX_ANSWER:

@@ -11,8 +11,8 @@ from pytest_django import DjangoAssertNumQueries
 
 from apps.accounts.models import User
 from apps.api.bodies import BODY_MAX
-from apps.deployments.lifecycle import next_number
 from apps.deployments.models import Deployment, Status
+from apps.deployments.queueing import next_number
 from apps.engine.errors import BuildFailed
 from apps.engine.fake import FakeEngine
 from apps.projects.models import App

@@ -12,9 +12,9 @@ from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.deployments import observation
-from apps.deployments.lifecycle import next_number
 from apps.deployments.logs import log_path
 from apps.deployments.models import UNFINISHED, Deployment, Status
+from apps.deployments.queueing import next_number
 from apps.deployments.services import deployment_request
 from apps.deployments.stages import rail
 from apps.engine.base import Engine

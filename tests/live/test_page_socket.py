@@ -18,9 +18,9 @@ from pytest_django import Settings
 from apps.accounts.models import User
 from apps.accounts.services import password_set
 from apps.deployments import events, lifecycle
-from apps.deployments.lifecycle import next_number
 from apps.deployments.logs import log_path
 from apps.deployments.models import Deployment, Status
+from apps.deployments.queueing import next_number
 from apps.projects.models import App
 from mist_project.asgi import application
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from apps.deployments.lifecycle import next_number
 from apps.deployments.models import Deployment, Status
+from apps.deployments.queueing import next_number
 from apps.engine.data import ContainerSpec
 from apps.engine.fake import FakeEngine
 from apps.projects.models import App

@@ -10,8 +10,8 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from apps.accounts.models import User
-from apps.deployments.lifecycle import next_number
 from apps.deployments.models import Deployment, Status
+from apps.deployments.queueing import next_number
 from apps.deployments.services import deployment_request
 from apps.domains.services import domain_add
 from apps.projects.models import App
