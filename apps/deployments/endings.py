@@ -1,4 +1,6 @@
-"""How a deployment leaves its work when it does not go live: for good, or back into the queue."""
+"""How a deployment leaves its work when it does not go live: for good, or back into the queue. One
+whose containers share the visitors with the old ones by then ends as well, and gives them back
+afterwards (`going_back`)."""
 
 from __future__ import annotations
 
@@ -31,14 +33,12 @@ def begin_again(work: Work, error: Interrupted | EngineAway) -> None:
             work.say("Mist stops: this deployment begins again when it is back")
         if not _is_ours(work):
             return
-        work.begins_again = True
         work.undo.close()
         lifecycle.queue_again(deployment)
     except EngineError as problem:
-        work.begins_again = False
         end_badly(work, problem)
     except Interrupted:
-        leave_for_later(work)
+        _leave_for_later(work)
     except (Overtaken, DatabaseError) as problem:
         # Its lease runs out, and the recovery finds it.
         logger.warning("%s", problem)
@@ -59,21 +59,46 @@ def _is_ours(work: Work) -> bool:
     return ours
 
 
-def leave_for_later(work: Work) -> None:
-    """Mist stops while old and new containers share the visitors, whom they serve meanwhile: all
-    stays as it is, and the next Mist goes on with it."""
+def goes_on(work: Work, error: Interrupted | EngineAway) -> bool:
+    """Of one whose containers share the visitors with the old ones, who serve meanwhile, so all
+    stays as it is: whether the engine is back and the work goes on. When Mist stops, the next one
+    goes on with it."""
+    try:
+        if isinstance(error, EngineAway):
+            _wait_for_the_engine(work, error)
+            return True
+        _leave_for_later(work)
+        return False
+    except EngineError as problem:
+        end_badly(work, problem)
+    except Interrupted:
+        _leave_for_later(work)
+    except (Overtaken, DatabaseError) as problem:
+        logger.warning("%s", problem)
+    return False
+
+
+def _leave_for_later(work: Work) -> None:
+    """Mist stops, and what was begun is neither undone nor gone on with before it is back."""
     work.undo.pop_all()
-    work.say("Mist stops: old and new containers serve on, and this goes on when it is back")
-    lifecycle.give_back(work.deployment)
+    if work.deployment.is_rolling:
+        work.say("Mist stops: old and new containers serve on, and this goes on when it is back")
+    else:
+        work.say("Mist stops: this deployment begins again when it is back")
+    try:
+        lifecycle.give_back(work.deployment)
+    except DatabaseError as problem:
+        logger.warning("%s", problem)
 
 
 def _wait_for_the_engine(work: Work, error: EngineAway) -> None:
-    """Return when it answers again. Raises `error` when it does not, or was away too often, and
-    `Cancelled`."""
+    """Return when it answers again. Raises `error` when it does not, or was away too often,
+    `Cancelled` and `Interrupted`."""
     count = _away[work.deployment.pk] = _away.get(work.deployment.pk, 0) + 1
     if count > AWAY_TIMES:
         raise error
-    work.say(f"{error.sentence} This deployment begins again when it is back")
+    goes = "goes on" if work.deployment.is_rolling else "begins again"
+    work.say(f"{error.sentence} This deployment {goes} when it is back")
     try:
         wait_for_engine(work.engine, work.deadline(AWAY_SECONDS, "Waiting for the engine"))
     except TimedOut:
@@ -88,24 +113,19 @@ def own_fault(error: Exception) -> EngineError:
 
 
 def end_badly(work: Work, error: EngineError) -> None:
-    """Undo, then write the reason; an undo that fails is left to the reconciliation."""
+    """Undo, then write the reason; an undo that fails is left to the reconciliation. One whose
+    containers share the visitors has its reason first: the way back takes its time."""
     deployment = work.deployment
-    stage = deployment.status
+    ended: dict[str, object] = {"failed_stage": deployment.status}
     work.say(error.sentence)
     if not _is_ours(work):
         return
-    try:
-        if deployment.roll is not None and not isinstance(error, Cancelled):
-            why = deployment.roll | {"why": work.hidden(error.sentence)[:500]}
-            lifecycle.record(deployment, roll=why)
-        work.undo.close()
-    except Interrupted:
-        leave_for_later(work)
-        return
-    except (EngineError, Overtaken, DatabaseError) as problem:
-        logger.warning("Undo of deployment %s: %s", deployment.pk, problem)
-    left = deployment.roll | {"serving": []} if work.left_to and deployment.roll else None
-    ended = {"failed_stage": stage, "container_id": "", "roll": left}
+    if not deployment.is_rolling:
+        ended["container_id"] = ""
+        try:
+            work.undo.close()
+        except (EngineError, Overtaken, DatabaseError) as problem:
+            logger.warning("Undo of deployment %s: %s", deployment.pk, problem)
     try:
         if isinstance(error, Cancelled):
             lifecycle.move(deployment, Status.CANCELLED, **ended)

@@ -1,42 +1,76 @@
-"""The way back of a version that was taking over container by container.
+"""The way back of a version that was taking over container by container, and has ended.
 
 The old containers that have ended run again, one after the other, each checked before visitors come
 to it; the new ones leave in the same measure. Never do fewer serve than before, never is there more
 than one container above the usual number. In the end all is as it was.
+
+Nobody waits for this: why it ended is known by then, and starts and grace times are long. What is
+done is in the row (`Deployment.roll`) before it is done, so whoever finds the row goes on.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from contextlib import ExitStack
+
+from django.conf import settings
+from django.db.utils import Error as DatabaseError
 
 from apps.deployments import changes, condition, lifecycle, planning
 from apps.deployments.archive import keep_output
 from apps.deployments.checking import answers
+from apps.deployments.endings import own_fault
+from apps.deployments.lifecycle import Overtaken
 from apps.deployments.models import Deployment
 from apps.deployments.remaking import start_again
 from apps.deployments.rolls import UP, serve
+from apps.deployments.selectors import live_deployment_of
 from apps.deployments.stop_first import want_back
-from apps.deployments.traffic import drain
-from apps.deployments.work import Work, check_stopping
+from apps.deployments.traffic import drain, take_back_routes
+from apps.deployments.undoing import remove_image
+from apps.deployments.work import Interrupted, Work, check_stopping
 from apps.engine.data import Container, ContainerStatus
 from apps.engine.deadline import Deadline
-from apps.engine.errors import EngineError, StartFailed
+from apps.engine.errors import EngineAway, EngineError, StartFailed
 
 logger = logging.getLogger("mist.deployments")
 LOOK_SECONDS = 0.05
 
 
-def undo_by_going_back(work: Work, live: Deployment) -> None:
-    """From here on undoing begins with the way back; what would be undone anyway follows once no
-    visitor comes to a new container any more."""
-    work.undo.callback(_go_back, work, live, work.undo.pop_all())
+def go_back(work: Work) -> None:
+    """Everything from where the row says it is until what was live has all visitors again. What the
+    engine refuses is left to the reconciliation, or the app could not be deployed any more. Raises
+    `Interrupted` when Mist stops, `EngineAway`, `Overtaken`, `DatabaseError`."""
+    live = live_deployment_of(work.deployment.app_id)
+    try:
+        if live is not None:
+            _bring_back(work, live)
+    except (Interrupted, EngineAway, Overtaken, DatabaseError):
+        raise
+    except Exception as error:
+        logger.exception("After deployment %s", work.deployment.pk)
+        problem = error if isinstance(error, EngineError) else own_fault(error)
+        work.say(f"{problem.sentence} Mist goes on trying")
+        want_back(work.app)
+    lifecycle.has_gone_back(work.deployment)
 
 
-def _go_back(work: Work, live: Deployment, rest: ExitStack) -> None:
-    """Raises `Interrupted` when Mist stops, `Overtaken`, `EngineUnavailable`, `OutOfDisk`: then
-    `rest` is left as it is, for whoever takes this up or sets the app right."""
+def take_away(work: Work) -> None:
+    """Everything from then on until nothing of it is left. Raises `Interrupted`, `Overtaken`,
+    `EngineError`."""
+    # Where the way back was cut short visitors are still led to its containers.
+    take_back_routes(work.app)
+    for new in _new(work):
+        drain(work, work.deployment, new, cancel=_patience())
+        work.engine.containers.stop(new.id, timeout=settings.MIST_STOP_TIMEOUT)
+        _remove(work, new)
+    if work.deployment.source_id is None:
+        remove_image(work, work.deployment.image)
+
+
+def _bring_back(work: Work, live: Deployment) -> None:
+    # The engine answers: what is said next is said once for each time that it was away.
+    _old(work, live)
     work.say(f"Going back to #{live.number}")
     if work.is_resumed:
         _see_the_other_mists_steps_done(work, live)
@@ -57,16 +91,6 @@ def _go_back(work: Work, live: Deployment, rest: ExitStack) -> None:
     else:
         work.say(f"#{live.number} is not whole yet, Mist goes on trying")
         want_back(work.app)
-    for new in _new(work):
-        keep_output(work.deployment.pk, new.id, planning.replica_of(new.labels))
-    if not work.begins_again and lifecycle.hold(live, owner=work.deployment.owner):
-        # Requests to new containers may take their time to end: nobody has to wait for that.
-        work.left_to = live
-        rest.pop_all()
-        return
-    for new in _new(work):
-        drain(work, work.deployment, new)
-    rest.close()
 
 
 # ------------------------------------------------------------------------------------ old ones
@@ -78,7 +102,7 @@ def _see_the_other_mists_steps_done(work: Work, live: Deployment) -> None:
     _try_to_serve(work, work.deployment.serving)
     for _, one in _old(work, live):
         if one is not None and one.status in UP and not _is_serving(work, one):
-            drain(work, live, one)
+            drain(work, live, one, cancel=_patience())
             work.engine.containers.stop(one.id, timeout=planning.stop_seconds(live.app))
 
 
@@ -93,9 +117,11 @@ def _see_it_ended(work: Work) -> None:
 
 
 def _bring_up(work: Work, live: Deployment, number: int) -> bool:
-    """Have an old container run, and answer; whether it does."""
+    """Have an old container run, and answer; whether it does. Raises `EngineAway`."""
     try:
         _start(work, live, number)
+    except EngineAway:
+        raise
     except EngineError as error:
         logger.warning("App %s: %s", live.app, error.sentence)
         work.say(f"Container {number} of #{live.number} is not back yet. {error.sentence}")
@@ -109,6 +135,8 @@ def _bring_up(work: Work, live: Deployment, number: int) -> bool:
             if container is not None and answers(work, live, app, container):
                 work.say(f"Container {number} of #{live.number} runs again")
                 return True
+        except EngineAway:
+            raise
         except EngineError as error:
             logger.warning("App %s: %s", live.app, error.sentence)
         if patience.remaining() <= 0:
@@ -149,8 +177,7 @@ def _change_places(work: Work, live: Deployment, back: list[str]) -> None:
     if serving == deployment.serving or not _try_to_serve(work, serving):
         return
     for one in leaving:
-        check_stopping()
-        drain(work, deployment, one)
+        drain(work, deployment, one, cancel=_patience())
         _remove(work, one)
 
 
@@ -159,8 +186,18 @@ def _remove_those_nobody_visits(work: Work) -> None:
         if new.id not in work.deployment.serving:
             if work.is_resumed:
                 # Who was killed may just have taken it out of traffic.
-                drain(work, work.deployment, new)
+                drain(work, work.deployment, new, cancel=_patience())
             _remove(work, new)
+
+
+def _patience() -> Deadline:
+    """No limit of its own, but `Interrupted` when Mist stops."""
+
+    def cancelled() -> bool:
+        check_stopping()
+        return False
+
+    return Deadline(None, what="Draining", cancelled=cancelled)
 
 
 def _remove(work: Work, new: Container) -> None:
@@ -172,10 +209,13 @@ def _remove(work: Work, new: Container) -> None:
 
 
 def _try_to_serve(work: Work, serving: list[str]) -> bool:
-    """As `serve`; False when the proxy did not take it up: it finds it when it is back."""
+    """As `serve`; False when the proxy did not take it up: it finds it when it is back. Raises
+    `EngineAway`."""
     try:
         serve(work, serving)
         return True
+    except EngineAway:
+        raise
     except EngineError as error:
         logger.warning("App %s: %s", work.app, error.sentence)
         work.say(error.sentence)

@@ -10,12 +10,12 @@ import time
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.deployments import events
-from apps.deployments.models import RUNNING, Deployment, PostDeploy, Status
+from apps.deployments.models import RUNNING, SHARING, Deployment, PostDeploy, Status
 from apps.engine.errors import Cancelled
 from apps.projects.models import App
 
@@ -46,8 +46,10 @@ def _announce(deployment: Deployment) -> None:
 
 
 def move(deployment: Deployment, to: Status, **fields: Any) -> None:
-    """Move on, writing `fields` along. Raises `Overtaken` when the row is no longer as we know it,
-    and `ValueError` for a move that the table does not have."""
+    """Move on, writing `fields` along. One that ends while it shares the visitors with what is live
+    keeps its owner and what it is made of until `has_gone_back` and `is_over`. Raises `Overtaken`
+    when the row is no longer as we know it, and `ValueError` for a move that the table does not
+    have."""
     was = deployment.status
     if to not in MOVES.get(was, frozenset()):
         raise ValueError(f"A deployment cannot go from {was} to {to}.")
@@ -60,22 +62,42 @@ def move(deployment: Deployment, to: Status, **fields: Any) -> None:
     fields |= {"status": to, "stages": stages}
     if to in _ENDS or to in (Status.LIVE, Status.SKIPPED):
         fields.setdefault("finished_at", timezone.now())
-    if to not in (*RUNNING, Status.LIVE, Status.RETIRED):
-        # Nothing is compared with it, or made from it, any more.
-        fields |= {"made_from": None, "variables": ""}
-    if to not in RUNNING:
-        fields.setdefault("roll", None)
+    if not (to in _ENDS and deployment.is_rolling):
+        fields |= _let_go_of(to)
     if fields.get("container_id") == "":
         fields["replica_ids"] = []
-    if to in _ENDS:
-        # Nobody has anything left to do for it.
-        fields |= {"owner": "", "heartbeat_at": None}
     mine = Deployment.objects.filter(pk=deployment.pk, status=was, owner=deployment.owner)
     if not mine.update(**fields):
         raise Overtaken(f"{deployment} is no longer {was} in our hands.")
     for name, value in fields.items():
         setattr(deployment, name, value)
     _announce(deployment)
+
+
+def _let_go_of(to: Status) -> dict[str, Any]:
+    """What a deployment does not have any more once it is that."""
+    fields: dict[str, Any] = {}
+    if to not in RUNNING:
+        fields["roll"] = None
+    if to not in (*RUNNING, Status.LIVE, Status.RETIRED):
+        # Nothing is compared with it, or made from it, any more.
+        fields |= {"made_from": None, "variables": ""}
+    if to in _ENDS:
+        # Nobody has anything left to do for it.
+        fields |= {"owner": "", "heartbeat_at": None}
+    return fields
+
+
+def has_gone_back(deployment: Deployment) -> None:
+    """What had ended while it shared the visitors has given all of them back: from now on its app
+    may be deployed again. Raises `Overtaken`."""
+    roll = {key: value for key, value in (deployment.roll or {}).items() if key != "serving"}
+    record(deployment, roll=roll)
+
+
+def is_over(deployment: Deployment) -> None:
+    """Nothing is left to do for one that went back. Raises `Overtaken`."""
+    record(deployment, container_id="", replica_ids=[], **_let_go_of(Status(deployment.status)))
 
 
 def record(deployment: Deployment, **fields: Any) -> None:
@@ -89,21 +111,21 @@ def record(deployment: Deployment, **fields: Any) -> None:
 
 
 def claim(*, owner: str, limit: int) -> Deployment | None:
-    """Take the oldest queued deployment whose app is free, unless `limit` are running already.
+    """Take the oldest queued deployment whose app is free, unless `limit` are running already. An
+    app is not while one that has ended goes back.
 
     Two workers never get the same one, and no app is deployed twice at once: the row is taken by
     compare-and-set and a unique constraint stands behind it.
     """
     try:
         with transaction.atomic():
-            busy = list(
-                Deployment.objects.filter(status__in=RUNNING).values_list("app_id", flat=True)
-            )
-            if len(busy) >= limit:
+            at_work = Deployment.objects.filter(Q(status__in=RUNNING) | SHARING)
+            busy = dict(at_work.values_list("app_id", "status"))
+            if sum(status in RUNNING for status in busy.values()) >= limit:
                 return None
             found = (
                 Deployment.objects.filter(status=Status.QUEUED, app__deleted_at=None)
-                .exclude(app_id__in=busy)
+                .exclude(app_id__in=busy.keys())
                 .select_related("app__project")
                 .order_by("id")
                 .first()
@@ -149,11 +171,8 @@ def replace_container(deployment: Deployment, replica: int, container_id: str) -
 
 def heartbeat(deployment: Deployment) -> bool:
     """Say that its owner lives. False when it is not ours any more."""
-    return bool(
-        Deployment.objects.filter(pk=deployment.pk, owner=deployment.owner).update(
-            heartbeat_at=timezone.now()
-        )
-    )
+    mine = Deployment.objects.exclude(owner="").filter(pk=deployment.pk, owner=deployment.owner)
+    return bool(mine.update(heartbeat_at=timezone.now()))
 
 
 def take_over(deployment: Deployment, *, owner: str) -> None:
@@ -191,17 +210,6 @@ def let_go(deployment: Deployment) -> None:
     _announce(deployment)
 
 
-def hold(live: Deployment, *, owner: str) -> bool:
-    """Own a live deployment that nobody holds, until what one left that went back to it is taken
-    away, whatever happens. False where it is not so."""
-    free = Deployment.objects.filter(pk=live.pk, status=Status.LIVE, owner="")
-    taken = bool(free.update(owner=owner, heartbeat_at=timezone.now()))
-    if taken:
-        live.owner = owner
-        _announce(live)
-    return taken
-
-
 def give_back(deployment: Deployment) -> None:
     """Let go of one that is not over: whoever recovers abandoned work takes it up again."""
     Deployment.objects.filter(pk=deployment.pk, owner=deployment.owner).update(
@@ -211,10 +219,11 @@ def give_back(deployment: Deployment) -> None:
 
 def release(*, owner: str) -> None:
     """Let go of everything of `owner` that has not gone back into the queue, but a switch: its
-    steps stop where they are, and whoever recovers abandoned work queues them again."""
-    Deployment.objects.filter(
-        owner=owner, status__in=[s for s in RUNNING if s is not Status.SWITCHING]
-    ).update(owner="", heartbeat_at=None)
+    steps stop where they are, and whoever recovers abandoned work queues them again. So does who
+    takes away what has ended."""
+    released = {*RUNNING, *_ENDS} - {Status.SWITCHING}
+    mine = Deployment.objects.filter(owner=owner, status__in=released)
+    mine.update(owner="", heartbeat_at=None)
 
 
 def cancel_requested(deployment: Deployment) -> bool:

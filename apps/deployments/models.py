@@ -44,6 +44,13 @@ RUNNING = (
 
 UNFINISHED = (Status.QUEUED, *RUNNING)
 
+WITH_ROLL = Q(status__in=(Status.SWITCHING, Status.FAILED, Status.CANCELLED), roll__isnull=False)
+"""All that have a `roll`: they alone may. There is an index of those few."""
+SHARING = WITH_ROLL & Q(roll__has_key="serving")
+"""Its containers and those of what is live share the visitors."""
+AT_HOME = Q(status__in=(*UNFINISHED, Status.LIVE)) | WITH_ROLL
+"""Its containers are somebody's who is at work, or are what is live."""
+
 
 class PostDeploy(models.TextChoices):
     """What became of the command that runs after going live."""
@@ -140,9 +147,9 @@ class Deployment(models.Model):
 
     roll = models.JSONField(null=True, blank=True, editable=False)
     """While its containers take the place of the old ones one by one, see `rolling`: `serving`, the
-    ids of all containers that visitors reach, old ones too; `of`, how many it will have; `why`,
-    once it goes back, the reason. Kept without `serving` where it did not go live, until what it
-    had begun has ended. None for any other."""
+    ids of all containers that visitors reach, old ones too; `of`, how many it will have. Where it
+    does not go live, it is kept until all of the old ones serve again, see `going_back`, and then
+    without `serving` until its own are gone. None for any other."""
 
     post_deploy = models.CharField(
         max_length=10, choices=PostDeploy.choices, blank=True, default=PostDeploy.NONE
@@ -163,6 +170,11 @@ class Deployment(models.Model):
             models.Index(fields=("app", "-id"), name="deployment_of_app"),
             models.Index(fields=("commit",), name="deployment_of_commit"),
             models.Index(fields=("number", "-id"), name="deployment_of_number"),
+            models.Index(
+                fields=("status", "app"),
+                condition=Q(roll__isnull=False),
+                name="deployment_that_rolls",
+            ),
         )
         constraints = (
             models.UniqueConstraint(fields=("app", "number"), name="deployment_number_per_app"),
@@ -191,8 +203,9 @@ class Deployment(models.Model):
     @property
     def is_told_on(self) -> bool:
         """Whether its log may still grow. Who carries it to its end goes on writing once it is
-        live, while the version before it finishes its requests too, and lets go of it last."""
-        return self.is_at_work or bool(self.owner)
+        live, while the version before it finishes its requests too, and lets go of it last; so does
+        who takes back what one had begun that did not go live."""
+        return self.is_at_work or bool(self.owner) or self.roll is not None
 
     @property
     def is_draining(self) -> bool:
@@ -206,13 +219,18 @@ class Deployment(models.Model):
 
     @property
     def is_going_back(self) -> bool:
-        """Whether what it had replaced is brought back, or will be in a moment."""
-        return self.is_rolling and bool(self.cancel_requested_at or (self.roll or {}).get("why"))
+        """Whether it has ended, and what it had replaced is brought back."""
+        return not self.is_unfinished and self.roll is not None and "serving" in self.roll
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether it has gone back, and its own containers finish what they have."""
+        return self.roll is not None and "serving" not in self.roll
 
     @property
     def serving(self) -> list[str]:
         """Containers that visitors reach while it takes over one by one."""
-        return list(self.roll["serving"]) if self.roll else []
+        return list(self.roll.get("serving", ())) if self.roll else []
 
     @property
     def replaced(self) -> int:

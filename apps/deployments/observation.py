@@ -221,8 +221,9 @@ def _compare(app: App, live: Deployment, containers: Sequence[Container | None])
         return False
     if is_held:
         return False
-    # While traffic moves, the deployment that moves it knows what has to run.
-    if Deployment.objects.filter(app=app, status__in=planning.MOVING).exists():
+    # While traffic moves, the deployment that moves it, or gives it back, knows what has to run.
+    moving = Deployment.objects.filter(app=app, status__in=planning.MOVING)
+    if moving.exists() or rolling_deployment(app) is not None:
         return False
     # A wish that is being carried out at this moment may be why: then it is marked already.
     marked = App.objects.filter(pk=app.pk, needs_apply=False).update(needs_apply=True)

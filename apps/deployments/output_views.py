@@ -114,7 +114,7 @@ def _rule(deployment: Deployment, found: list[Deployment]) -> Iterator[Entry]:
 
 def _ended_before(deployment: Deployment, since: str) -> bool:
     """Whether its container was gone by then, as far as the rows say."""
-    if deployment.status == Status.LIVE:
+    if deployment.status == Status.LIVE or deployment.roll is not None:
         return False
     newer = Deployment.objects.filter(
         app=deployment.app_id, pk__gt=deployment.pk, status__in=(Status.LIVE, Status.RETIRED)

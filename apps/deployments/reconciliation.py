@@ -20,10 +20,11 @@ from django.utils import timezone
 from apps.deployments import events, lifecycle, planning, repair, stop_first
 from apps.deployments.archive import forget_output, keep_output
 from apps.deployments.ending import wish_lock
+from apps.deployments.following import retire
 from apps.deployments.logs import log_path
-from apps.deployments.models import RUNNING, UNFINISHED, Deployment, Status
+from apps.deployments.models import AT_HOME, RUNNING, UNFINISHED, WITH_ROLL, Deployment, Status
 from apps.deployments.observation import hold_repairs, observe_all, observe_app
-from apps.deployments.pipeline import go_on_rolling, retire
+from apps.deployments.pipeline import go_on_rolling
 from apps.deployments.recovery import recover_abandoned
 from apps.deployments.selectors import live_deployment, unretired_apps
 from apps.deployments.traffic import (
@@ -170,7 +171,7 @@ def remove_orphans() -> None:
     of an app whose old version is being retired are left to whoever does: they may have requests,
     and time to end, for as long as the app's settings say."""
     engine = get_engine()
-    needed = Deployment.objects.filter(status__in=(*UNFINISHED, Status.LIVE))
+    needed = Deployment.objects.filter(AT_HOME)
     known, retiring = set(needed.values_list("pk", flat=True)), unretired_apps()
     for container in engine.containers.list(labels=planning.instance_labels()):
         facts = planning.owner_facts(container.labels)
@@ -188,8 +189,9 @@ def remove_app(app: App) -> bool:
     Raises `EngineError`; may be repeated."""
     for deployment in Deployment.objects.filter(app=app, status__in=UNFINISHED):
         lifecycle.cancel(deployment, by=None)
-    # The live one is held until the old version is gone, by somebody who writes to its log.
-    held = Q(status__in=RUNNING) | Q(status=Status.LIVE) & ~Q(owner="")
+    # The live one is held until the old version is gone, by somebody who writes to its log; one
+    # that goes back until its own containers are.
+    held = Q(status__in=RUNNING) | WITH_ROLL | Q(status=Status.LIVE) & ~Q(owner="")
     if Deployment.objects.filter(held, app=app).exists():
         return False
     engine = get_engine()

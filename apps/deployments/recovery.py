@@ -1,4 +1,4 @@
-"""Work whose owner died: finished where traffic was moving, else begun again.
+"""Work whose owner died: finished where traffic was moving, or was given back, else begun again.
 
 Everything here may run again at any time.
 """
@@ -13,10 +13,11 @@ from pathlib import Path
 from django.conf import settings
 
 from apps.deployments import lifecycle, planning, stop_first
+from apps.deployments.following import retire
 from apps.deployments.lifecycle import Overtaken
 from apps.deployments.models import Deployment, Status
 from apps.deployments.observation import containers_of
-from apps.deployments.pipeline import go_on_rolling, resume_switch, retire
+from apps.deployments.pipeline import go_on_rolling, resume_switch
 from apps.deployments.selectors import abandoned
 from apps.deployments.traffic import publish_routes, take_back_routes
 from apps.deployments.work import lease
@@ -37,7 +38,7 @@ def recover_abandoned(
 ) -> int:
     """Give work whose owner died back to the queue, or finish it where traffic was moving. `busy`
     are deployments that this process works on; `retire` follows a switch that was finished, and
-    `roll` goes on where containers are replaced one by one.
+    `roll` goes on where containers are replaced one by one, forward or back.
 
     Returns how many were taken up.
     """
@@ -45,7 +46,7 @@ def recover_abandoned(
     for deployment in abandoned(owner=owner, alone=alone, busy=busy):
         try:
             lifecycle.take_over(deployment, owner=owner)
-            if deployment.is_rolling and deployment.image:
+            if deployment.roll is not None:
                 roll(deployment)
             elif deployment.status == Status.SWITCHING and _traffic_may_have_moved(deployment):
                 if resume_switch(deployment):

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
-from apps.deployments.models import UNFINISHED, Deployment, Status
+from apps.deployments.models import AT_HOME, UNFINISHED, Deployment, Status
 from apps.engine.connect import get_engine
 from apps.projects.models import App
 
@@ -117,7 +118,7 @@ def kept_versions(apps: Collection[int] | None = None) -> dict[int, list[Version
 
 def images_in_use() -> set[str]:
     """Names of images that a deployment runs, may run again or is about to run."""
-    rows = Deployment.objects.filter(status__in=(*UNFINISHED, Status.LIVE, Status.RETIRED))
+    rows = Deployment.objects.filter(AT_HOME | Q(status=Status.RETIRED))
     return set(rows.exclude(image="").values_list("image", flat=True))
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 from apps.deployments import condition, lifecycle, planning
 from apps.deployments.checking import look_at, see_that_it_lives
 from apps.deployments.ending import wish_lock
-from apps.deployments.going_back import undo_by_going_back
 from apps.deployments.models import Deployment, Status
 from apps.deployments.rolls import UP, old_to_keep, one_by_one, serve
 from apps.deployments.selectors import live_deployment_of
@@ -26,8 +25,9 @@ from apps.projects.models import App
 
 def replace_one_by_one(work: Work) -> bool:
     """Let the new version, whose first container works, take over container by container until it
-    is live; from its first step on undoing goes back to what was live. False, with nothing done,
-    where its containers take over at once. Raises what starting, checking and switching raise."""
+    is live; from its first step on nothing is undone, but `going_back` follows where it does not go
+    live. False, with nothing done, where its containers take over at once. Raises what starting,
+    checking and switching raise."""
     if not one_by_one(work.app):
         return False
     work.deadline(None, "Switching").check()
@@ -39,7 +39,7 @@ def replace_one_by_one(work: Work) -> bool:
             return False
         roll = {"serving": serving, "of": work.app.replicas}
         lifecycle.move(work.deployment, Status.SWITCHING, roll=roll)
-    undo_by_going_back(work, live)
+    work.undo.pop_all()
     work.say(f"Replacing the containers of #{live.number} one by one")
     go_on(work, live, passed=1)
     return True

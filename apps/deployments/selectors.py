@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.conf import settings
 from django.db import connection
 from django.db.models import Case, Exists, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.utils import timezone
@@ -18,7 +17,9 @@ from apps.deployments.changes import Change, Record
 from apps.deployments.holdings import holdings_of, stops_first
 from apps.deployments.models import (
     RUNNING,
+    SHARING,
     UNFINISHED,
+    WITH_ROLL,
     Deployment,
     EngineState,
     Status,
@@ -89,43 +90,6 @@ def unfinished_deployment(app: App) -> Deployment | None:
 
 
 @dataclass(frozen=True)
-class Waiting:
-    """Where a queued deployment stands, and what it waits for."""
-
-    place: int
-    """1 for the next one to be taken."""
-    reason: str
-
-
-def waiting(deployment: Deployment) -> Waiting | None:
-    """None when it does not wait."""
-    if deployment.status != Status.QUEUED:
-        return None
-    before = Deployment.objects.filter(status=Status.QUEUED, pk__lt=deployment.pk).count()
-    return Waiting(before + 1, _reason_to_wait(deployment, before))
-
-
-def _reason_to_wait(deployment: Deployment, before: int) -> str:
-    if problem := engine_problem():
-        return f"{problem.sentence} It goes on by itself as soon as the engine does."
-    running = list(Deployment.objects.filter(status__in=RUNNING).select_related("app"))
-    for other in running:
-        if other.app_id == deployment.app_id:
-            return (
-                f"#{other.number} of this app is {other.get_status_display().lower()}; one app is "
-                "deployed once at a time."
-            )
-    if len(running) >= settings.MIST_CONCURRENT_DEPLOYMENTS:
-        many = f"{len(running)} deployments are" if len(running) > 1 else "One deployment is"
-        return f"{many} at work, as many as may be at once."
-    if before:
-        return f"{before} deployment{'s' if before > 1 else ''} before this one."
-    if timezone.now() - deployment.created_at > dt.timedelta(seconds=LEASE_SECONDS):
-        return "No worker has taken it yet: see whether Mist's worker runs."
-    return "It is taken in a moment."
-
-
-@dataclass(frozen=True)
 class EngineProblem:
     sentence: str
     since: dt.datetime
@@ -144,8 +108,10 @@ def in_gap(app: App) -> bool:
 
 
 def rolling_deployment(app: App) -> Deployment | None:
-    """The one whose containers are taking the place of those of what is live, one by one."""
-    return Deployment.objects.filter(app=app, status__in=RUNNING, roll__isnull=False).first()
+    """The one whose containers are taking the place of those of what is live, one by one, or are
+    giving it back."""
+    # In no order: by key, SQLite would go through the app's whole history.
+    return next(iter(Deployment.objects.filter(SHARING, app=app).order_by()[:1]), None)
 
 
 def stop_note(app: App, what: str = "Deploying") -> str:
@@ -257,13 +223,14 @@ _WAITING = (
 
 
 def abandoned(*, owner: str, alone: bool, busy: Collection[int] = frozenset()) -> list[Deployment]:
-    """Running deployments that no living worker owns.
+    """Running deployments that no living worker owns, and those that go back.
 
     A lease is dead when its heartbeat is 20 s old, this process's own too: its worker may have
     ended with the database out of reach. `alone` says that no other Mist can be working on this
     database, so that every foreign lease is a dead one. What is in `busy` (keys) is worked on.
     """
-    rows = Deployment.objects.filter(_dead_lease(owner, alone), status__in=RUNNING)
+    at_work = Q(status__in=RUNNING) | WITH_ROLL
+    rows = Deployment.objects.filter(_dead_lease(owner, alone), at_work)
     return list(rows.exclude(pk__in=busy).select_related("app__project"))
 
 
@@ -283,9 +250,7 @@ def draining_deployment(live: Deployment) -> Deployment | None:
     """The version whose requests may still finish beside this one, which has its place by now."""
     if not live.is_draining:
         return None
-    # One that went back to what is live may still have requests, see `going_back`.
-    ended = Q(status__in=(Status.FAILED, Status.CANCELLED), roll__isnull=False, pk__gt=live.pk)
-    return deployments_of(live.app).filter(ended | Q(status=Status.RETIRED)).first()
+    return deployments_of(live.app).filter(status=Status.RETIRED).first()
 
 
 def _dead_lease(owner: str, alone: bool) -> Q:

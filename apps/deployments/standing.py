@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db.models import Q
 
-from apps.deployments.models import RUNNING, Deployment, Status
+from apps.deployments.models import RUNNING, SHARING, Deployment, Status
 from apps.domains.addresses import Addresses, addresses_of
 from apps.domains.models import TrafficRules
 from apps.domains.planning import closed_routes_file, routes_file
@@ -40,7 +40,8 @@ class Standing:
 
     @property
     def rolling(self) -> Deployment | None:
-        """The one whose containers are taking the place of those of what is live, one by one."""
+        """The one whose containers are taking the place of those of what is live, one by one, or
+        are giving it back."""
         return self.at_work if self.addresses is not None and not self.is_closed else None
 
 
@@ -50,14 +51,16 @@ def standings(pks: Collection[int]) -> dict[int, Standing]:
     apps = App.objects.filter(pk__in=pks).select_related("project").order_by("pk")
     by_pk = {app.pk: app for app in apps}
     live, at_work = dict[int, Deployment](), dict[int, Deployment]()
-    deployments = Deployment.objects.filter(app__in=by_pk).order_by()
-    for row in deployments.filter(status=Status.LIVE).only(*_USED):
+    deployments = Deployment.objects.order_by()
+    for row in deployments.filter(app__in=by_pk, status=Status.LIVE).only(*_USED):
         row.app = by_pk[row.app_id]
         live[row.app_id] = row
-    shares = Q(gap_began_at__isnull=False) | Q(roll__isnull=False)
-    for row in deployments.filter(shares, status__in=RUNNING).only(*_USED, "gap_began_at"):
-        row.app = by_pk[row.app_id]
-        at_work[row.app_id] = row
+    # Of all apps, for they are few: by apps, each one's whole history would be gone through.
+    made_way = Q(gap_began_at__isnull=False, status__in=RUNNING)
+    for row in deployments.filter(made_way | SHARING).only(*_USED, "gap_began_at"):
+        if row.app_id in by_pk:
+            row.app = by_pk[row.app_id]
+            at_work[row.app_id] = row
     led = _led(by_pk.values(), live)
     addresses = addresses_of(led) if led else {}
     return {

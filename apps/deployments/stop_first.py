@@ -37,10 +37,10 @@ CLOSE_SECONDS = 5.0
 def must_wait(app: App) -> bool:
     """Whether what people ask of the app's container has to wait: a deployment decides which
     version of it runs."""
+    if rolling_deployment(app) is not None:
+        return True
     moving = Deployment.objects.filter(app=app, status__in=planning.MOVING).exists()
-    if not moving:
-        return False
-    return bool(stops_first(app)) or in_gap(app) or rolling_deployment(app) is not None
+    return moving and (bool(stops_first(app)) or in_gap(app))
 
 
 def make_way(work: Work) -> None:

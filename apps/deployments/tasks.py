@@ -29,8 +29,8 @@ def run_deployments() -> None:
         while not stopping.is_set() and (found := claim_next()) is not None:
             _busy.add(found.pk)
             try:
-                if (live := pipeline.bring_live(found)) is not None:
-                    draining.retire_aside(live)
+                if (rest := pipeline.bring_live(found)) is not None:
+                    draining.follow_aside(rest)
             finally:
                 _busy.discard(found.pk)
     finally:

@@ -20,6 +20,7 @@ from apps.deployments.forms import DeployForm
 from apps.deployments.log_views import log_pane
 from apps.deployments.models import Deployment, Status
 from apps.deployments.planning import drain_seconds
+from apps.deployments.queueing import waiting
 from apps.deployments.selectors import (
     count_deployments_visible_to,
     deployments_of,
@@ -27,7 +28,6 @@ from apps.deployments.selectors import (
     draining_deployment,
     live_deployment,
     stop_note,
-    waiting,
     with_holdings,
 )
 from apps.deployments.stages import rail
@@ -120,6 +120,7 @@ def _state(deployment: Deployment) -> dict[str, Any]:
         "stage": current,
         "stage_number": stages.index(current) + 1,
         "live": live,
+        "serve_again": len({*live.container_ids} & {*deployment.serving}) if live else 0,
         "waiting": waiting(deployment),
         "draining": draining_deployment(deployment),
         "drain_seconds": drain_seconds(deployment.app),

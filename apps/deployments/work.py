@@ -55,16 +55,13 @@ class Work:
     """Volumes and ports, likewise."""
     is_resumed: bool = False
     """Whether another process began it, and ended."""
-    begins_again: bool = False
-    """Whether it is undone to be done once more."""
-    left_to: Deployment | None = None
-    """The live deployment with which what this one leaves is taken away, see `going_back`."""
     ending: Ending | None = None
     """What has asked containers of the version before to end and waits for that."""
 
     def say(self, text: str) -> None:
-        """Mist's own words in the log."""
-        self.log.write(self.deployment.status, f"{MIST}{text}")
+        """Mist's own words in the log, under the stage that it is in or ended in."""
+        stage = self.deployment.failed_stage or self.deployment.status
+        self.log.write(stage, f"{MIST}{text}")
 
     def line(self, text: str) -> None:
         """A line of a tool's output."""
@@ -119,6 +116,18 @@ class Work:
     @property
     def checkout(self) -> Path:
         return Path(settings.MIST_DATA_DIR) / "builds" / str(self.deployment.pk)
+
+
+@dataclass(frozen=True)
+class Rest:
+    """What is left to do for a deployment that has gone live, or has ended while its containers and
+    the old ones shared the visitors. Nobody waits for it."""
+
+    deployment: Deployment
+    ending: Ending | None = None
+    """As `Work.ending`."""
+    is_resumed: bool = False
+    """As `Work.is_resumed`."""
 
 
 def check_stopping() -> None:

@@ -120,6 +120,7 @@ def app(request: HttpRequest, project: str, app: str) -> HttpResponse:
         "recent": recent,
         "live": live,
         "active": next((d for d in recent if d.is_unfinished), None),
+        "back": next((d for d in recent if d.is_going_back), None),
         "failed": newest if newest and newest.status == Status.FAILED else None,
         "domains": domains,
         "ending": notes_of(found, {found.host, *(one.host for one in domains)}) if live else [],

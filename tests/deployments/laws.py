@@ -15,7 +15,7 @@ from typing import Any
 from django.db import connection
 
 from apps.accounts.models import User
-from apps.deployments import selectors, stages
+from apps.deployments import queueing, selectors, stages
 from apps.deployments.models import RUNNING, Deployment
 from apps.engine.data import Container, ContainerStatus
 from apps.engine.fake import FakeEngine
@@ -33,6 +33,7 @@ _LIVE = (
 _OVER = (
     f"SELECT id FROM {Deployment._meta.db_table}"
     " WHERE status IN ('retired', 'failed', 'cancelled', 'skipped')"
+    " AND (roll IS NULL OR json_type(roll, '$.serving') IS NULL)"
 )
 
 _PINNED = (
@@ -131,7 +132,7 @@ def read_pages(user: User) -> None:
         selectors.unfinished_deployment(app)
     for deployment in selectors.deployments_visible_to(user)[:3]:
         stages.rail(deployment, now=time.time())
-        selectors.waiting(deployment)
+        queueing.waiting(deployment)
 
 
 # ----------------------------------------------------------------------------------------- parts
@@ -187,8 +188,8 @@ def _urls(container: Container) -> set[str]:
 
 
 def _crowd(fake: FakeEngine, app: int, usual: int) -> Iterator[str]:
-    """More containers than a roll needs, which is all that an app of several has; besides those of
-    older versions that still have requests."""
+    """More containers than a roll needs, there or back, which is all that an app of several has;
+    besides those of other versions that still have requests."""
     over = {str(pk) for (pk,) in _ask(_OVER)}
     ours = [c for c in _all(fake) if c.name not in STRANGERS and not c.labels.get("mist.role")]
     running = [c for c in ours if c.status is ContainerStatus.RUNNING]

@@ -34,7 +34,7 @@ def broken_at_rest(fake: FakeEngine, known: Known) -> Iterator[str]:
 def _unfinished() -> Iterator[str]:
     for row in Deployment.objects.filter(status__in=UNFINISHED):
         yield f"deployment {row.pk} is still {row.status}"
-    for row in Deployment.objects.exclude(owner=""):
+    for row in Deployment.objects.exclude(owner="", roll__isnull=True):
         yield f"deployment {row.pk} is {row.status} and still held"
     for cleanup in CleanUp.objects.exclude(status__in=("done", "failed")):
         yield f"{cleanup} is still {cleanup.status}"

@@ -9,7 +9,7 @@ from apps.accounts.models import User
 from apps.deployments import lifecycle, observation
 from apps.deployments.lifecycle import MOVES, Overtaken
 from apps.deployments.models import Deployment, Status
-from apps.deployments.selectors import Waiting, waiting
+from apps.deployments.queueing import Waiting, waiting
 from apps.deployments.services import deployment_request
 from apps.deployments.tasks import claim_next
 from apps.engine.errors import EngineUnavailable, InvalidSource

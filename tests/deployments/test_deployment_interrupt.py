@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from apps.deployments import endings, pipeline, work
+from apps.deployments import endings, pipeline, recovery, work
 from apps.deployments.logs import log_path
 from apps.deployments.models import Deployment, Status
 from apps.deployments.tasks import claim_next
@@ -68,6 +68,25 @@ def test_one_that_brings_the_engine_down_each_time_fails_in_the_end(
         row = Deployment.objects.get(app=web)
         assert row.status == status
     assert row.failure == AWAY
+
+
+def test_nothing_is_undone_when_mist_stops_while_the_engine_is_away(
+    fake: FakeEngine, web: App
+) -> None:
+    fake.containers.fail("start", EngineAway(AWAY))
+
+    def stop() -> None:
+        work.stopping.set()
+        raise EngineAway(AWAY)
+
+    fake.containers.fail("info", stop)
+    left = deploy(web)
+    assert (left.status, left.owner, left.failure) == (Status.STARTING, "", "")
+    assert fake.containers.images
+    work.stopping.clear()
+    recovery.recover_abandoned(owner="another", alone=False)
+    left.refresh_from_db()
+    assert left.status == Status.QUEUED
 
 
 def test_a_cancel_is_heard_while_the_engine_is_away(fake: FakeEngine, web: App) -> None:

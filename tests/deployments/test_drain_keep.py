@@ -8,7 +8,7 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from apps.deployments import pipeline, reconciliation
+from apps.deployments import following, pipeline, reconciliation
 from apps.deployments.models import Deployment
 from apps.deployments.services import deployment_request
 from apps.deployments.tasks import claim_next
@@ -22,9 +22,9 @@ def replace(app: App) -> Deployment:
     deployment_request(app=app, requested_by=None)
     claimed = claim_next()
     assert claimed is not None
-    live = pipeline.bring_live(claimed)
-    assert live is not None
-    return live
+    rest = pipeline.bring_live(claimed)
+    assert rest is not None
+    return rest.deployment
 
 
 @pytest.mark.parametrize("step", ["drain", "stop"])
@@ -43,7 +43,7 @@ def test_minutes_of_requests_and_of_grace_time_are_nobodys_orphan(
         there.append(first.container_id in fake.containers.all)
 
     (fake.proxy if step == "drain" else fake.containers).fail(step, look)
-    pipeline.retire(second)
+    following.retire(second)
     assert there == [True]
     assert list(fake.containers.all) == [second.container_id]
 

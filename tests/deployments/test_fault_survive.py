@@ -9,7 +9,7 @@ from channels.layers import channel_layers
 from django.db import OperationalError
 
 from apps.accounts.models import User
-from apps.deployments import events, lifecycle, pipeline, recovery
+from apps.deployments import events, following, lifecycle, pipeline, recovery
 from apps.deployments.models import Deployment, Status
 from apps.deployments.selectors import unretired
 from apps.deployments.services import deployment_rollback
@@ -49,7 +49,7 @@ def test_a_container_of_the_next_deployment_is_not_taken_for_an_old_one(
     second = deploy(web)
     # As when the next deployment has begun before the one before it has cleaned up.
     Deployment.objects.filter(pk=second.pk).update(status=Status.CHECKING)
-    pipeline.retire(first)
+    following.retire(first)
     assert list(fake.containers.all) == [second.container_id]
 
 
@@ -134,7 +134,7 @@ def test_one_that_was_replaced_while_its_worker_was_dead_is_let_go_of(
     Deployment.objects.filter(pk=first.pk).update(owner="dead")
     [left] = unretired(owner="new", alone=True)
     lifecycle.take_over(left, owner="new")
-    pipeline.retire(left)
+    following.retire(left)
     first.refresh_from_db()
     assert (first.status, first.owner) == (Status.RETIRED, "")
     assert unretired(owner="new", alone=True) == []

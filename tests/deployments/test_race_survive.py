@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from apps.accounts.models import User
-from apps.deployments import lifecycle, pipeline, reconciliation, recovery
+from apps.deployments import following, lifecycle, pipeline, reconciliation, recovery
 from apps.deployments.models import Deployment, Status
 from apps.deployments.services import app_delete, deployment_cancel, deployment_request
 from apps.deployments.tasks import claim_next
@@ -53,7 +53,7 @@ def test_an_app_is_deleted_only_after_its_old_version_has_gone(fake: FakeEngine,
     app_delete(app=web)
     reconciliation.apply_wishes()
     assert Deployment.objects.get(pk=requested.pk).status == Status.LIVE
-    pipeline.retire(claimed)
+    following.retire(claimed)
     reconciliation.apply_wishes()
     assert not App.objects.exists() and fake.containers.all == {}
 

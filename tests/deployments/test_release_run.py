@@ -7,7 +7,15 @@ from django.test import Client
 from django.utils import timezone
 
 from apps.accounts.models import User
-from apps.deployments import lifecycle, observation, pipeline, planning, reconciliation, recovery
+from apps.deployments import (
+    following,
+    lifecycle,
+    observation,
+    pipeline,
+    planning,
+    reconciliation,
+    recovery,
+)
 from apps.deployments.logs import log_path, plain_text
 from apps.deployments.models import Deployment, Status
 from apps.deployments.release import CUT_OFF, TOO_LATE
@@ -190,7 +198,7 @@ def test_a_post_deploy_command_whose_mist_was_killed_is_not_run_again(
     assert "The post-deploy command follows" in page and "data-over" not in page
 
     [left] = unretired(owner="new", alone=True)
-    pipeline.retire(left)
+    following.retire(left)
     live = Deployment.objects.get()
     assert (live.post_deploy, live.post_deploy_failure) == ("failed", CUT_OFF)
     assert list(fake.containers.all) == [live.container_id]
@@ -207,7 +215,7 @@ def test_a_post_deploy_command_of_a_version_that_is_replaced_by_now_is_left_out(
     app_update(app=web, post_deploy_command="")
     deploy(web)
     [left] = unretired(owner="new", alone=True)
-    pipeline.retire(left)
+    following.retire(left)
     left.refresh_from_db()
     assert (left.post_deploy, left.post_deploy_failure) == ("failed", TOO_LATE)
     assert "run_once" not in steps(fake)

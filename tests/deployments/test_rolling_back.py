@@ -1,23 +1,17 @@
-"""A version that took over one by one goes back, or goes on after Mist was killed."""
+"""A version that took over one by one goes back."""
 
 from __future__ import annotations
-
-import threading
-from contextlib import ExitStack
 
 import pytest
 from django.db import connection
 
-from apps.deployments import observation, pipeline, planning, reconciliation, recovery, work
+from apps.deployments import observation, pipeline, planning, reconciliation, recovery
 from apps.deployments.models import Deployment, Status
-from apps.deployments.services import (
-    deployment_cancel,
-    deployment_request,
-)
+from apps.deployments.queueing import Waiting, waiting
+from apps.deployments.services import deployment_cancel, deployment_request
 from apps.deployments.tasks import claim_next
-from apps.deployments.work import Work, log_of
 from apps.engine.data import ProbeResult
-from apps.engine.errors import EngineAway, StartFailed, SwitchFailed
+from apps.engine.errors import EngineUnavailable, StartFailed, SwitchFailed
 from apps.engine.fake import FakeEngine
 from apps.projects.models import App
 from apps.projects.services import app_update
@@ -25,22 +19,7 @@ from tests.deployments.rolled import Visitors, at_rest, fail_at, log, reached, r
 from tests.deployments.test_deployment_run import deploy
 from tests.machine.world import wait_until
 
-
-class Killed(BaseException):
-    """Of Mist, by `kill -9`."""
-
-
-def goes_live_later(
-    fake: FakeEngine, second: Deployment, seen: Visitors, *, alone: bool = False
-) -> None:
-    """The next Mist takes it up, and visitors met no fewer than three all the time."""
-    recovery.recover_abandoned(owner="another", alone=alone)
-    done = Deployment.objects.get(pk=second.pk)
-    assert (done.status, done.failure, done.replicas) == (Status.LIVE, "", 3), log(done)
-    seen.meet(3, 4)
-    at_rest(fake, done)
-
-
+NOBODY = Waiting(0, "")
 FAILURES: list[tuple[int, str, Exception]] = [
     (2, "start", StartFailed("No.")),
     (3, "start", StartFailed("No.")),
@@ -78,6 +57,24 @@ def test_one_that_never_gets_healthy_brings_the_old_ones_back(fake: FakeEngine, 
     seen.meet(3, 4)
     at_rest(fake, first)
     assert "1 of 3 replaced" in log(second) and "2 of 3 replaced" not in log(second)
+
+
+def test_those_that_made_way_are_not_missed_until_they_are_back(
+    fake: FakeEngine, three: App
+) -> None:
+    deploy(three)
+    seen: list[tuple[bool, bool, str]] = []
+
+    def look() -> None:
+        assert Deployment.objects.get(number=2).is_going_back
+        seen.append(
+            (observation.observe_all(), *App.objects.values_list("needs_apply", "observed").get())
+        )
+
+    fail_at(fake, 2, "start", StartFailed("No."))
+    fail_at(fake, 1, "resume", look)
+    assert deploy(three).status == Status.FAILED
+    assert seen == [(False, False, App.Observed.RUNNING)]
 
 
 def test_an_old_one_that_is_gone_is_made_anew(fake: FakeEngine, three: App) -> None:
@@ -154,137 +151,83 @@ def test_cancelling_goes_back_from_wherever_it_is(
 def test_cancelling_while_an_old_one_ends_brings_it_back_when_it_has(
     fake: FakeEngine, three: App
 ) -> None:
-    """It cannot be told to stay; as many serve meanwhile, and nobody is led to it."""
+    """It cannot be told to stay; as many serve meanwhile, and nobody is led to it. The deployment
+    has ended by then."""
     first = deploy(three)
     seen = Visitors(fake, three)
+    found: list[tuple[str, bool, str]] = []
 
     def heard() -> None:
         second = Deployment.objects.get(number=2)
         assert deployment_cancel(deployment=second, by=None)
         wait_until(lambda: "when it has ended" in log(second), "the way back")
+        second.refresh_from_db()
+        third = deployment_request(app=three, requested_by=None)
+        assert claim_next() is None
+        found.append((second.status, second.is_going_back, (waiting(third) or NOBODY).reason))
+        deployment_cancel(deployment=third, by=None)
         connection.close()
 
     fail_at(fake, 1, "stop", heard)
     second = deploy(three)
+    assert found == [
+        ("cancelled", True, "#2 of this app was cancelled and gives its place back first.")
+    ]
     assert second.status == Status.CANCELLED
     seen.meet(3, 4)
     at_rest(fake, first)
 
 
-@pytest.mark.django_db(transaction=True)
-def test_nobody_waits_for_an_old_one_to_end_when_mist_stops(fake: FakeEngine, three: App) -> None:
-    deploy(three)
-    seen = Visitors(fake, three)
-    has_ended = threading.Event()
-
-    def stops() -> None:
-        work.stopping.set()
-        has_ended.wait(20)
-
-    fail_at(fake, 1, "stop", stops)
-    second = deploy(three)
-    assert (second.status, second.owner, second.replaced) == (Status.SWITCHING, "", 1)
-    has_ended.set()
-    work.stopping.clear()
-    goes_live_later(fake, second, seen)
-
-
 def test_nobody_waits_for_requests_to_what_was_cancelled(fake: FakeEngine, three: App) -> None:
     first = deploy(three)
-    seen: list[tuple[str, str, int]] = []
+    seen: list[tuple[str, bool, int]] = []
 
     def look() -> None:
         row = Deployment.objects.get(number=2)
-        held = Deployment.objects.get(pk=first.pk).owner
-        seen.append((row.status, "held" if held else "free", len(running(fake))))
+        seen.append((row.status, row.is_leaving, len(running(fake))))
+        deployment_request(app=three, requested_by=None)
+        third = claim_next()
+        assert third is not None and row.owner
+        deployment_cancel(deployment=third, by=None)
+        pipeline.run(third)
 
     # Of the old one that made way first, then of the new one that nobody is led to any more.
     fake.proxy.fail("drain", lambda: None)
     fake.proxy.fail("drain", look)
     cancelled_at(fake, three, 2, "start")
-    assert seen == [("cancelled", "held", 4)]
+    assert seen == [("cancelled", True, 4)]
     at_rest(fake, first)
 
 
-def killed_at(
-    fake: FakeEngine, app: App, number: int, step: str, *, back: bool = False
-) -> Deployment:
-    """A deployment as a process leaves it that dies there, on its way `back` or forward."""
-
-    def die() -> None:
-        raise Killed
-
-    deployment_request(app=app, requested_by=None)
-    claimed = claim_next()
-    assert claimed is not None
-    fail_at(fake, number, step, die)
-    with pytest.raises(Killed), log_of(claimed) as opened, ExitStack() as undo:
-        one = Work(claimed, fake, opened, undo)
-        try:
-            if back:
-                pipeline._carry(one, lambda: pipeline._take_steps(one))
-            else:
-                pipeline._take_steps(one)
-        finally:
-            undo.pop_all()
-    return Deployment.objects.get(pk=claimed.pk)
-
-
-@pytest.mark.parametrize(
-    ("number", "step"),
-    [(2, "start"), (3, "start"), (2, "probe"), (1, "drain"), (2, "drain"), (1, "stop"), (2, "stop")]
-    + [(number, "wait_for_servers") for number in (1, 2, 3, 4, 5)],
-)
-def test_it_goes_on_after_mist_was_killed(
-    fake: FakeEngine, three: App, number: int, step: str
-) -> None:
-    deploy(three)
-    seen = Visitors(fake, three)
-    second = killed_at(fake, three, number, step)
-    assert second.is_rolling
-    observation.observe_all()
-    goes_live_later(fake, second, seen, alone=True)
-
-
-@pytest.mark.parametrize("step", ["start", "drain", "wait_for_servers"])
-def test_one_that_was_cancelled_and_killed_goes_back(
-    fake: FakeEngine, three: App, step: str
+@pytest.mark.parametrize("error", [EngineUnavailable("It is refused."), RuntimeError()])
+def test_what_a_way_back_cannot_do_keeps_nobody_from_deploying(
+    fake: FakeEngine, three: App, error: Exception
 ) -> None:
     first = deploy(three)
-    second = killed_at(fake, three, 2, step)
-    assert deployment_cancel(deployment=second, by=None)
-    recovery.recover_abandoned(owner="another", alone=True)
-    assert Deployment.objects.get(pk=second.pk).status == Status.CANCELLED
+    fail_at(fake, 3, "start", StartFailed("No."))
+    fake.containers.fail("remove", error)
+    second = deploy(three)
+    assert (second.status, second.roll) == (Status.FAILED, None)
+    assert "Mist goes on trying" in log(second)
+    # Nobody is led to what is gone.
+    assert all(one in running(fake) for one in reached(fake, three))
+    reconciliation.apply_wishes()
     at_rest(fake, first)
+    third = deploy(three)
+    assert third.status == Status.LIVE
+    at_rest(fake, third)
 
 
-def test_a_way_back_that_was_killed_keeps_its_reason(fake: FakeEngine, three: App) -> None:
+def test_what_cannot_be_taken_away_now_is_tried_until_it_is(fake: FakeEngine, three: App) -> None:
     first = deploy(three)
-    fail_at(fake, 2, "start", StartFailed("No room for it."))
-    second = killed_at(fake, three, 1, "resume", back=True)
+    fail_at(fake, 2, "start", StartFailed("No."))
+    fail_at(fake, 2, "stop", EngineUnavailable("It is refused."))
+    second = deploy(three)
+    assert (second.is_leaving, second.owner) == (True, "")
+    three.refresh_from_db()
+    assert not three.needs_apply and set(first.container_ids) < set(fake.containers.all)
+    deployment_request(app=three, requested_by=None)
+    assert claim_next() is not None
     recovery.recover_abandoned(owner="another", alone=True)
     second.refresh_from_db()
-    assert (second.status, second.failure) == (Status.FAILED, "No room for it.")
-    at_rest(fake, first)
-
-
-def test_when_mist_stops_all_stays_and_goes_on_later(fake: FakeEngine, three: App) -> None:
-    deploy(three)
-    seen = Visitors(fake, three)
-    fail_at(fake, 2, "start", work.stopping.set)
-    second = deploy(three)
-    assert (second.status, second.owner, second.replaced) == (Status.SWITCHING, "", 1)
-    assert len(reached(fake, three)) == 3 and "goes on when it is back" in log(second)
-    work.stopping.clear()
-    goes_live_later(fake, second, seen)
-
-
-def test_it_begins_again_when_the_engine_was_away(
-    fake: FakeEngine, three: App, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(work, "ASK_ENGINE_SECONDS", 0.0)
-    first = deploy(three)
-    fail_at(fake, 2, "start", EngineAway("The Docker engine went away."))
-    second = deploy(three)
-    assert (second.status, second.roll, second.container_ids) == (Status.QUEUED, None, [])
-    at_rest(fake, first)
+    assert second.roll is None and not second.is_told_on

@@ -15,6 +15,7 @@ from pathlib import Path
 from django.conf import settings
 from django.core.management.base import CommandError
 
+from apps.deployments.logs import log_path, plain_text
 from apps.deployments.models import Deployment, Status
 from apps.deployments.services import app_delete, deployment_cancel, deployment_request
 from apps.engine.trials import Repository, served
@@ -26,6 +27,7 @@ KINDS = ("good", "endless", "unwell", "wary", "patient")
 REPLICAS = 3
 PATIENCE_SECONDS = 120.0
 LOOK_SECONDS = 0.01
+GRACE_SECONDS = 10
 HANGING = 6
 """Slow requests at three containers: Traefik leads to them in turn."""
 
@@ -47,7 +49,7 @@ Reach = Callable[[Trial, ExitStack], Deployment]
 def measure_cancels(rounds: int) -> dict[str, dict[str, float]]:
     """Seconds from the call that cancels until the deployment has ended, and until nothing of it is
     left, by the stage that it was at. Where containers were replaced, as many old ones start one
-    after the other meanwhile. Raises `CommandError`."""
+    after the other in between. Raises `CommandError`."""
     repository = Repository(Path(settings.MIST_DATA_DIR) / "cancel.git")
     for kind in KINDS:
         repository.commit(kind)
@@ -166,6 +168,19 @@ def _draining(trial: Trial, meanwhile: ExitStack) -> Deployment:
     return _now(deployment)
 
 
+def _ending(trial: Trial, meanwhile: ExitStack) -> Deployment:
+    """The first of three is replaced, and the old one, which does not hear its stop signal, has its
+    grace time."""
+    app_update(app=trial.three, stop_signal=App.StopSignal.WINCH, stop_seconds=1)
+    _finish(deployment_request(app=trial.three, requested_by=None), Status.LIVE)
+    _wait(is_at_rest)
+    app_update(app=trial.three, stop_seconds=GRACE_SECONDS)
+    deployment = deployment_request(app=trial.three, requested_by=None)
+    log = log_path(deployment.pk)
+    _wait(lambda: log.is_file() and "Stopping container" in "".join(plain_text(log)))
+    return _now(deployment)
+
+
 STAGES = {
     "waiting": _waiting,
     "cloning": _cloning,
@@ -174,6 +189,7 @@ STAGES = {
     "checking": _checking,
     "2_of_3_replaced": _replacing,
     "draining": _draining,
+    "old_one_has_10_s": _ending,
 }
 
 

@@ -26,7 +26,7 @@ def is_at_rest() -> bool:
     """Whether nothing is waiting, at work, or yet to be taken away."""
     return not (
         Deployment.objects.filter(status__in=UNFINISHED).exists()
-        or Deployment.objects.exclude(owner="").exists()
+        or Deployment.objects.exclude(owner="", roll__isnull=True).exists()
         or App.objects.filter(needs_apply=True).exists()
     )
 
@@ -52,6 +52,8 @@ def _rows() -> Iterator[str]:
                 yield f"app {app_id} has {count} {what} deployments"
     for row in Deployment.objects.exclude(owner=""):
         yield f"{row} is {row.status} and held by {row.owner}"
+    for row in Deployment.objects.filter(roll__isnull=False):
+        yield f"{row} is {row.status} and has yet to give its place back"
     for row in Deployment.objects.filter(status=Status.FAILED, failure=""):
         yield f"{row} failed without a reason"
 
