@@ -39,6 +39,7 @@ SETTINGS = {
     "MIST_STOP_TIMEOUT": "5",
     "MIST_LOG_LEVEL": "WARNING",
 }
+MEMORY_MB, REPLICAS = 64, 3
 REST_EVERY = 120.0
 """Seconds after which everything comes to rest and is looked at."""
 
@@ -131,7 +132,7 @@ class Command(MistCommand):
 
 
 def _make_apps(url: str, count: int) -> list[App]:
-    """All of them live. Raises `CommandError`."""
+    """All of them live, every second one of several containers. Raises `CommandError`."""
     project = project_create(slug="soak", created_by=None)
     apps = [
         app_create(
@@ -142,6 +143,8 @@ def _make_apps(url: str, count: int) -> list[App]:
             created_by=None,
             port=8000,
             health_path="/healthz",
+            memory_mb=MEMORY_MB,
+            replicas=REPLICAS if number % 2 else 1,
         )
         for number in range(count)
     ]
