@@ -3,12 +3,15 @@
 TEST_DATABASE_URL=postgres://… runs the same tests on PostgreSQL.
 """
 
+import atexit
 import os
+import shutil
 import tempfile
 
 for name in [n for n in os.environ if n.startswith("MIST_") or n in ("REDIS_URL", "DATABASE_URL")]:
     del os.environ[name]
 os.environ["MIST_DATA_DIR"] = tempfile.mkdtemp(prefix="mist-tests-")
+atexit.register(shutil.rmtree, os.environ["MIST_DATA_DIR"], ignore_errors=True)
 os.environ["MIST_ENGINE"] = "apps.engine.fake"
 if database := os.environ.get("TEST_DATABASE_URL"):
     os.environ["DATABASE_URL"] = database
