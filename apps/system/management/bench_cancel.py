@@ -171,10 +171,9 @@ def _draining(trial: Trial, meanwhile: ExitStack) -> Deployment:
 def _ending(trial: Trial, meanwhile: ExitStack) -> Deployment:
     """The first of three is replaced, and the old one, which does not hear its stop signal, has its
     grace time."""
-    app_update(app=trial.three, stop_signal=App.StopSignal.WINCH, stop_seconds=1)
+    app_update(app=trial.three, stop_signal=App.StopSignal.WINCH, stop_seconds=GRACE_SECONDS)
     _finish(deployment_request(app=trial.three, requested_by=None), Status.LIVE)
     _wait(is_at_rest)
-    app_update(app=trial.three, stop_seconds=GRACE_SECONDS)
     deployment = deployment_request(app=trial.three, requested_by=None)
     log = log_path(deployment.pk)
     _wait(lambda: log.is_file() and "Stopping container" in "".join(plain_text(log)))
