@@ -39,10 +39,12 @@ def _go_back(rest: Rest) -> None:
             # Nobody has to wait for what comes now, also when Mist stops.
             _rolling.discard(rest.deployment.pk)
         if goes_on:
+            _at_work.add(rest.deployment.pk)
             following.take_away(rest.deployment)
     except Exception:
         logger.exception("After deployment %s", rest.deployment.pk)
     finally:
+        _at_work.discard(rest.deployment.pk)
         connection.close()
 
 
@@ -91,6 +93,11 @@ def _roll(deployment: Deployment) -> None:
 def rolling() -> tuple[int, ...]:
     """Deployments that this process takes forward, or back, one container after the other."""
     return tuple(_rolling)
+
+
+def at_work() -> tuple[int, ...]:
+    """Deployments that this process is at, nobody waiting for it."""
+    return (*_rolling, *_at_work)
 
 
 def resume_retirements(*, owner: str, alone: bool) -> None:

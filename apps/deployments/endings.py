@@ -10,7 +10,7 @@ from django.db.utils import Error as DatabaseError
 
 from apps.deployments import lifecycle
 from apps.deployments.lifecycle import Overtaken
-from apps.deployments.models import Status
+from apps.deployments.models import Deployment, Status
 from apps.deployments.work import Interrupted, Work, wait_for_engine
 from apps.engine.errors import Cancelled, EngineAway, EngineError, TimedOut
 
@@ -19,8 +19,8 @@ AWAY_SECONDS = 60.0
 """How long an engine may be away before a deployment fails."""
 AWAY_TIMES = 2
 """How often it may be away: a deployment that brings it down must not do so for ever."""
-_away: dict[int, int] = {}
-"""Deployment → how often the engine was away while this process worked on it."""
+_away: dict[tuple[int, bool], int] = {}
+"""Deployment, and whether it goes back → how often the engine failed this process over it."""
 
 
 def begin_again(work: Work, error: Interrupted | EngineAway) -> None:
@@ -94,8 +94,7 @@ def _leave_for_later(work: Work) -> None:
 def _wait_for_the_engine(work: Work, error: EngineAway) -> None:
     """Return when it answers again. Raises `error` when it does not, or was away too often,
     `Cancelled` and `Interrupted`."""
-    count = _away[work.deployment.pk] = _away.get(work.deployment.pk, 0) + 1
-    if count > AWAY_TIMES:
+    if failed_too_often(work.deployment):
         raise error
     goes = "goes on" if work.deployment.is_rolling else "begins again"
     work.say(f"{error.sentence} This deployment {goes} when it is back")
@@ -103,6 +102,13 @@ def _wait_for_the_engine(work: Work, error: EngineAway) -> None:
         wait_for_engine(work.engine, work.deadline(AWAY_SECONDS, "Waiting for the engine"))
     except TimedOut:
         raise error from None
+
+
+def failed_too_often(deployment: Deployment) -> bool:
+    """Whether the engine has failed this process over it more than twice, this time included."""
+    key = (deployment.pk, deployment.is_going_back)
+    _away[key] = _away.get(key, 0) + 1
+    return _away[key] > AWAY_TIMES
 
 
 def own_fault(error: Exception) -> EngineError:

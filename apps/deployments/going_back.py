@@ -19,7 +19,7 @@ from django.db.utils import Error as DatabaseError
 from apps.deployments import changes, condition, lifecycle, planning
 from apps.deployments.archive import keep_output
 from apps.deployments.checking import answers
-from apps.deployments.endings import own_fault
+from apps.deployments.endings import failed_too_often, own_fault
 from apps.deployments.lifecycle import Overtaken
 from apps.deployments.models import Deployment
 from apps.deployments.remaking import start_again
@@ -38,18 +38,25 @@ LOOK_SECONDS = 0.05
 
 
 def go_back(work: Work) -> None:
-    """Everything from where the row says it is until what was live has all visitors again. What the
-    engine refuses is left to the reconciliation, or the app could not be deployed any more. Raises
-    `Interrupted` when Mist stops, `EngineAway`, `Overtaken`, `DatabaseError`."""
+    """Everything from where the row says it is until what was live has all visitors again. Raises
+    `Interrupted` when Mist stops, `Overtaken`, `DatabaseError`, and what is to be tried again.
+
+    What fails time and again while the engine answers is left to the reconciliation, or the app
+    could not be deployed any more: it starts what is missing, and fewer may serve meanwhile."""
     live = live_deployment_of(work.deployment.app_id)
     try:
         if live is not None:
             _bring_back(work, live)
-    except (Interrupted, EngineAway, Overtaken, DatabaseError):
+    except (Interrupted, Overtaken, DatabaseError):
         raise
     except Exception as error:
-        logger.exception("After deployment %s", work.deployment.pk)
+        if isinstance(error, EngineAway) and _is_away(work):
+            raise
         problem = error if isinstance(error, EngineError) else own_fault(error)
+        if not failed_too_often(work.deployment):
+            work.say(f"{problem.sentence} This is tried again in a moment")
+            raise
+        logger.exception("After deployment %s", work.deployment.pk)
         work.say(f"{problem.sentence} Mist goes on trying")
         want_back(work.app)
     lifecycle.has_gone_back(work.deployment)
@@ -60,11 +67,18 @@ def take_away(work: Work) -> None:
     `EngineError`."""
     # Where the way back was cut short visitors are still led to its containers.
     take_back_routes(work.app)
+    problem: EngineError | None = None
     for new in _new(work):
-        drain(work, work.deployment, new, cancel=_patience())
-        work.engine.containers.stop(new.id, timeout=settings.MIST_STOP_TIMEOUT)
-        _remove(work, new)
-    if work.deployment.source_id is None:
+        try:
+            drain(work, work.deployment, new, cancel=_patience())
+            work.engine.containers.stop(new.id, timeout=settings.MIST_STOP_TIMEOUT)
+            _remove(work, new)
+        except EngineError as error:
+            # It keeps none of the others.
+            problem = error
+    if problem is not None:
+        raise problem
+    if work.deployment.source_id is None and work.deployment.image:
         remove_image(work, work.deployment.image)
 
 
@@ -188,6 +202,15 @@ def _remove_those_nobody_visits(work: Work) -> None:
                 # Who was killed may just have taken it out of traffic.
                 drain(work, work.deployment, new, cancel=_patience())
             _remove(work, new)
+
+
+def _is_away(work: Work) -> bool:
+    """Whether the engine answers nothing, rather than this alone."""
+    try:
+        work.engine.containers.info()
+        return False
+    except EngineError:
+        return True
 
 
 def _patience() -> Deadline:

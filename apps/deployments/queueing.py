@@ -63,9 +63,10 @@ def _reason_to_wait(deployment: Deployment, before: int) -> str:
     rows = list(at_work.defer("made_from", "variables"))
     for other in rows:
         if other.app_id == deployment.app_id:
-            word = other.get_status_display().lower()
             if other.is_going_back:
-                return f"#{other.number} of this app was {word} and gives its place back first."
+                ended = "failed" if other.status == Status.FAILED else "was cancelled"
+                return f"#{other.number} of this app {ended} and gives its place back first."
+            word = other.get_status_display().lower()
             return f"#{other.number} of this app is {word}; one app is deployed once at a time."
     running = [one for one in rows if one.status in RUNNING]
     if len(running) >= settings.MIST_CONCURRENT_DEPLOYMENTS:

@@ -65,7 +65,7 @@ def reconcile_deployments() -> None:
         reconciliation.reconcile(
             owner=OWNER,
             alone=alone,
-            busy=(*_busy, *draining.rolling()),
+            busy=(*_busy, *draining.at_work()),
             retire=draining.retire_aside,
             roll=draining.roll_aside,
         )

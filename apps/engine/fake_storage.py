@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from apps.engine.data import Container, ContainerSpec
 from apps.engine.disk import EngineDisk, StoredImage, StoredNetwork
+from apps.engine.errors import EngineAway
 from apps.engine.fake_faults import Actor, Call
 
 MB = 1_000_000
@@ -77,6 +78,9 @@ class FakeStorage(Actor):
 
     def remove_image(self, image: str) -> None:
         self.enter("remove_image", image)
+        if not image:
+            # Docker's client refuses to ask for nothing, in an error of its own.
+            raise EngineAway("The Docker engine does not answer.")
         with self._lock:
             if any(container.image == image for container in self.all.values()):
                 return

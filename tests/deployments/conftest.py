@@ -9,7 +9,7 @@ import pytest
 from pytest_django import Settings
 
 from apps.accounts.models import User
-from apps.deployments import checking, rolls, work
+from apps.deployments import checking, endings, rolls, work
 from apps.engine.bench import free_ports
 from apps.engine.connect import get_engine
 from apps.engine.data import EngineConfig
@@ -25,6 +25,12 @@ def docker_client() -> Iterator[docker.DockerClient]:
     made = docker.from_env()
     yield made
     made.close()
+
+
+@pytest.fixture(autouse=True)
+def _engine_was_never_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys of rows come again from test to test."""
+    monkeypatch.setattr(endings, "_away", {})
 
 
 @pytest.fixture

@@ -78,7 +78,7 @@ class Process:
     busy: set[int] = field(default_factory=set)
     retiring: set[int] = field(default_factory=set)
     rolling: set[int] = field(default_factory=set)
-    away: dict[int, int] = field(default_factory=dict)
+    away: dict[tuple[int, bool], int] = field(default_factory=dict)
     retries: dict[int, float] = field(default_factory=dict)
     repairs: dict[int, float] = field(default_factory=dict)
     jobs: list[Job] = field(default_factory=list)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from apps.deployments import endings, pipeline, recovery, work
+from apps.deployments import pipeline, recovery, work
 from apps.deployments.logs import log_path
 from apps.deployments.models import Deployment, Status
 from apps.deployments.tasks import claim_next
@@ -24,8 +24,6 @@ AWAY = "The Docker engine does not answer."
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(work, "ASK_ENGINE_SECONDS", 0.0)
-    # Keys of rows come again from test to test.
-    monkeypatch.setattr(endings, "_away", {})
     yield
     work.stopping.clear()
 

@@ -5,21 +5,22 @@ from __future__ import annotations
 import pytest
 from django.db import connection
 
-from apps.deployments import observation, pipeline, planning, reconciliation, recovery
+from apps.deployments import pipeline, planning
 from apps.deployments.models import Deployment, Status
 from apps.deployments.queueing import Waiting, waiting
 from apps.deployments.services import deployment_cancel, deployment_request
 from apps.deployments.tasks import claim_next
 from apps.engine.data import ProbeResult
-from apps.engine.errors import EngineUnavailable, StartFailed, SwitchFailed
+from apps.engine.errors import StartFailed, SwitchFailed
 from apps.engine.fake import FakeEngine
 from apps.projects.models import App
 from apps.projects.services import app_update
-from tests.deployments.rolled import Visitors, at_rest, fail_at, log, reached, running
+from tests.deployments.rolled import Visitors, at_rest, fail_at, log, running
 from tests.deployments.test_deployment_run import deploy
 from tests.machine.world import wait_until
 
 NOBODY = Waiting(0, "")
+
 FAILURES: list[tuple[int, str, Exception]] = [
     (2, "start", StartFailed("No.")),
     (3, "start", StartFailed("No.")),
@@ -59,24 +60,6 @@ def test_one_that_never_gets_healthy_brings_the_old_ones_back(fake: FakeEngine, 
     assert "1 of 3 replaced" in log(second) and "2 of 3 replaced" not in log(second)
 
 
-def test_those_that_made_way_are_not_missed_until_they_are_back(
-    fake: FakeEngine, three: App
-) -> None:
-    deploy(three)
-    seen: list[tuple[bool, bool, str]] = []
-
-    def look() -> None:
-        assert Deployment.objects.get(number=2).is_going_back
-        seen.append(
-            (observation.observe_all(), *App.objects.values_list("needs_apply", "observed").get())
-        )
-
-    fail_at(fake, 2, "start", StartFailed("No."))
-    fail_at(fake, 1, "resume", look)
-    assert deploy(three).status == Status.FAILED
-    assert seen == [(False, False, App.Observed.RUNNING)]
-
-
 def test_an_old_one_that_is_gone_is_made_anew(fake: FakeEngine, three: App) -> None:
     first = deploy(three)
     seen = Visitors(fake, three)
@@ -105,21 +88,6 @@ def test_old_ones_that_lost_their_network_are_made_anew(fake: FakeEngine, three:
     at_rest(fake, first)
     network = planning.network_name(three.project)
     assert all(one.addresses.get(network) for one in fake.containers.all.values())
-
-
-def test_one_that_cannot_come_back_now_is_tried_until_it_does(fake: FakeEngine, three: App) -> None:
-    first = deploy(three)
-    fail_at(fake, 2, "start", StartFailed("No."))
-    fake.containers.fail("start", StartFailed("Not now."))
-    fake.containers.fail("resume", StartFailed("Not now."))
-    second = deploy(three)
-    assert second.status == Status.FAILED
-    assert "Container 1 of #1 is not back yet. Not now." in log(second)
-    assert len(reached(fake, three)) == 2
-    fake.calls.clear()
-    reconciliation.apply_wishes()
-    at_rest(fake, first)
-    assert not [call for call in fake.calls if call[1] == "stop"]  # the others stay as they are
 
 
 def cancelled_at(fake: FakeEngine, app: App, number: int, step: str) -> Deployment:
@@ -197,37 +165,3 @@ def test_nobody_waits_for_requests_to_what_was_cancelled(fake: FakeEngine, three
     cancelled_at(fake, three, 2, "start")
     assert seen == [("cancelled", True, 4)]
     at_rest(fake, first)
-
-
-@pytest.mark.parametrize("error", [EngineUnavailable("It is refused."), RuntimeError()])
-def test_what_a_way_back_cannot_do_keeps_nobody_from_deploying(
-    fake: FakeEngine, three: App, error: Exception
-) -> None:
-    first = deploy(three)
-    fail_at(fake, 3, "start", StartFailed("No."))
-    fake.containers.fail("remove", error)
-    second = deploy(three)
-    assert (second.status, second.roll) == (Status.FAILED, None)
-    assert "Mist goes on trying" in log(second)
-    # Nobody is led to what is gone.
-    assert all(one in running(fake) for one in reached(fake, three))
-    reconciliation.apply_wishes()
-    at_rest(fake, first)
-    third = deploy(three)
-    assert third.status == Status.LIVE
-    at_rest(fake, third)
-
-
-def test_what_cannot_be_taken_away_now_is_tried_until_it_is(fake: FakeEngine, three: App) -> None:
-    first = deploy(three)
-    fail_at(fake, 2, "start", StartFailed("No."))
-    fail_at(fake, 2, "stop", EngineUnavailable("It is refused."))
-    second = deploy(three)
-    assert (second.is_leaving, second.owner) == (True, "")
-    three.refresh_from_db()
-    assert not three.needs_apply and set(first.container_ids) < set(fake.containers.all)
-    deployment_request(app=three, requested_by=None)
-    assert claim_next() is not None
-    recovery.recover_abandoned(owner="another", alone=True)
-    second.refresh_from_db()
-    assert second.roll is None and not second.is_told_on

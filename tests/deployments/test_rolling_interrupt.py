@@ -12,7 +12,6 @@ import time_machine
 from django.utils import timezone
 
 from apps.deployments import (
-    endings,
     following,
     observation,
     pipeline,
@@ -34,8 +33,6 @@ from tests.deployments.test_deployment_run import deploy
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(work, "ASK_ENGINE_SECONDS", 0.0)
-    # Keys of rows come again from test to test.
-    monkeypatch.setattr(endings, "_away", {})
     yield
     work.stopping.clear()
 
@@ -141,7 +138,7 @@ def test_one_that_another_mist_told_to_end_has_ended_before_it_comes_back(
 
 
 BACK = [(1, "resume"), (2, "resume"), (5, "wait_for_servers"), (3, "drain"), (4, "drain")]
-BACK += [(1, "remove"), (2, "remove"), (3, "stop"), (1, "remove_image")]
+BACK += [(1, "remove"), (2, "remove"), (3, "stop"), (1, "remove_image"), (1, "image_exists")]
 """Steps of the way back from two of three."""
 
 

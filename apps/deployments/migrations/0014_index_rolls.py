@@ -6,14 +6,18 @@ from django.utils import timezone
 def end_those_that_go_back(apps, schema_editor):
     """A version that took over container by container used to end after its way back: the reason
     stood in `why`, and what had given all visitors back had an empty `serving`."""
-    rolled = apps.get_model("deployments", "Deployment").objects.filter(roll__isnull=False)
+    deployments = apps.get_model("deployments", "Deployment").objects
+    rolled = deployments.filter(roll__isnull=False).defer("made_from", "variables")
     for row in rolled.filter(status__in=("failed", "cancelled")):
         row.roll.pop("serving", None)
         row.save(update_fields=["roll"])
     for row in rolled.filter(status="switching", roll__has_key="why"):
         row.failure = row.roll.pop("why")
         row.status, row.failed_stage, row.finished_at = "failed", "switching", timezone.now()
-        row.save(update_fields=["roll", "failure", "status", "failed_stage", "finished_at"])
+        if "switching" in row.stages:
+            row.stages["switching"][1] = row.finished_at.timestamp()
+        fields = ["roll", "failure", "status", "failed_stage", "finished_at", "stages"]
+        row.save(update_fields=fields)
 
 
 class Migration(migrations.Migration):
