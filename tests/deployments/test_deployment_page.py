@@ -60,23 +60,6 @@ def test_every_state_has_a_page(inside: Client, web: App, data_dir: Path, status
         assert ("data-live=" in page) is (not headers)
 
 
-def test_it_says_how_far_what_was_live_is_back(inside: Client, web: App, data_dir: Path) -> None:
-    make(web, Status.LIVE, container_id="a", replica_ids=["b", "c"])
-    roll: dict[str, object] = {"serving": ["x", "b", "c"], "of": 3}
-    gone = make(web, Status.CANCELLED, failed_stage="switching", roll=roll, owner="somebody")
-    page = inside.get(f"{A}deployments/2/").content.decode()
-    assert "Going back to #1" in page and "2 of 3" in page and "data-over" not in page
-    assert "Cancel deployment" not in page and "Cancelled" in page
-    assert "Going back to #1" in inside.get(A).content.decode()
-    Deployment.objects.filter(pk=gone.pk).update(roll={"of": 3})
-    page = inside.get(f"{A}deployments/2/").content.decode()
-    assert "Draining #2" in page and "Going back" not in page and "data-over" not in page
-    assert "Going back" not in inside.get(A).content.decode()
-    Deployment.objects.filter(pk=gone.pk).update(roll=None, owner="")
-    page = inside.get(f"{A}deployments/2/").content.decode()
-    assert "Draining" not in page and "data-over" in page
-
-
 def test_it_says_why_it_failed_and_what_still_serves(
     inside: Client, web: App, data_dir: Path
 ) -> None:
